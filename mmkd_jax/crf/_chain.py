@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 
 @jax.tree_util.register_dataclass
@@ -30,9 +30,10 @@ class LinearChain:
     Example:
       >>> import jax.numpy as jnp
       >>> from mmkd_jax import crf
-      >>> chain = crf.LinearChain(jnp.zeros((2, 5, 3)), jnp.zeros((3, 3)), lengths=jnp.array([5, 2]))
-      >>> crf.log_partition(chain)  # 3 ** 5 and 3 ** 2 sequences, all alike
-      Array([5.493061, 2.197225], dtype=float32)
+      >>> emissions, transitions = jnp.zeros((2, 5, 3)), jnp.zeros((3, 3))
+      >>> chain = crf.LinearChain(emissions, transitions, lengths=jnp.array([5, 2]))
+      >>> print(crf.log_partition(chain))  # 3 ** 5 and 3 ** 2 sequences, all alike
+      [5.4930615 2.1972246]
 
     Attributes:
       emissions: ``[..., T, N]``, the score of each tag at each step.
@@ -124,20 +125,18 @@ def as_batch(chain: LinearChain) -> Batch:
     dtype = _compute_dtype(chain)
     count = math.prod(leading)
     lengths = flat_lengths(chain)
-    step = jnp.arange(steps)
-    inside = (step < lengths[:, None])[..., None]
+    inside = is_inside(lengths, steps)[..., None]
     emissions = chain.emissions.reshape(count, steps, tags).astype(dtype)
     unary, offset = _centred(jnp.where(inside, emissions, 0.0))
     if chain.start is not None or chain.end is not None:
-        first, last = step == 0, step == lengths[:, None] - 1
+        step = jnp.arange(steps)[None, :, None]
+        last_step = lengths[:, None, None] - 1
         if chain.start is not None:
-            unary = unary + jnp.where(
-                first[:, None] & inside, _per_sequence(chain.start, leading, dtype), 0.0
-            )
+            start = _per_sequence(chain.start, leading, dtype)
+            unary = unary + jnp.where((step == 0) & inside, start, 0.0)
         if chain.end is not None:
-            unary = unary + jnp.where(
-                last[..., None], _per_sequence(chain.end, leading, dtype), 0.0
-            )
+            end = _per_sequence(chain.end, leading, dtype)
+            unary = unary + jnp.where(step == last_step, end, 0.0)
         unary, second_offset = _centred(unary)
         offset = offset + second_offset
     transitions = _flat_transitions(chain.transitions, leading, tags).astype(dtype)
@@ -152,7 +151,12 @@ def flat_lengths(chain: LinearChain) -> Int[Array, "B"]:
     return jnp.clip(chain.lengths, 0, steps).astype(jnp.int32).reshape(-1)
 
 
-def mask_to_lengths(mask: Bool[Array, "*batch T"] | Int[Array, "*batch T"]) -> Int[Array, "*batch"]:
+def is_inside(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "B T"]:
+    """True before each length, false in the padding."""
+    return jnp.arange(steps)[None] < lengths[:, None]
+
+
+def mask_to_lengths(mask: Shaped[Array | np.ndarray, "*batch T"]) -> Int[Array, "*batch"]:
     """The lengths behind a right-padded mask: true for the first ``length`` steps, false after.
 
     A mask of another form has no lengths and is a ValueError where its values are known; under

@@ -35,7 +35,10 @@ def folds_vmap(function: Callable) -> Callable:
             return leaf.reshape(size * batch, *leaf.shape[2:])
 
         results = folded(*jax.tree.unflatten(tree, map(fold, leaves, flags)))
-        unfold = lambda leaf: leaf.reshape(size, batch, *leaf.shape[1:])
+
+        def unfold(leaf):
+            return leaf.reshape(size, batch, *leaf.shape[1:])
+
         return jax.tree.map(unfold, results), jax.tree.map(lambda _: True, results)
 
     return folded

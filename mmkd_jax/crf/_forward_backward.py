@@ -61,13 +61,15 @@ def _hessian_product(
 
     The Hessian is symmetric, so this is also what cotangents of marginals and counts become.
     """
-    if counts is None:
-        function = lambda unary: _posterior(unary, transitions, lengths)
-        _, tangent = jax.jvp(function, (unary,), (marginals,))
-    else:
-        full = jnp.broadcast_to(transitions, counts.shape)
-        function = lambda unary, transitions: _posterior(unary, transitions, lengths)
-        _, tangent = jax.jvp(function, (unary, full), (marginals, counts))
+    primals, directions = (unary,), (marginals,)
+    if counts is not None:
+        primals += (jnp.broadcast_to(transitions, counts.shape),)
+        directions += (counts,)
+
+    def posterior(unary, transitions=transitions):
+        return _posterior(unary, transitions, lengths)
+
+    _, tangent = jax.jvp(posterior, primals, directions)
     return tangent.marginals, tangent.counts
 
 
@@ -78,8 +80,11 @@ _folded_hessian_product = folds_vmap(_hessian_product)
 def _hessian_product_pullback(primals, cotangents):
     unary, transitions, lengths, marginals, counts = primals
     full = jnp.broadcast_to(transitions, (len(unary), *transitions.shape[1:]))
-    function = lambda u, t, m, c: _hessian_product(u, t, lengths, m, c)
-    return jax.vjp(function, unary, full, marginals, counts)[1](cotangents)
+
+    def product(unary, transitions, *directions):
+        return _hessian_product(unary, transitions, lengths, *directions)
+
+    return jax.vjp(product, unary, full, marginals, counts)[1](cotangents)
 
 
 _folded_pullback = folds_vmap(_hessian_product_pullback)

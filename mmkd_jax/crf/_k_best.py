@@ -1,26 +1,26 @@
 """The K best sequences of tags.
 
-At every step each tag keeps a sorted list of the K best ways to reach it. The list of a next tag
-is the merge of N sorted lists. Two sorted lists are merged by comparing one forwards with the
-other backwards, which leaves the K best of both, falling and then rising, and sorting those by a
-fixed network of compare-exchanges. All of it is elementwise over the batch and the next tags, so
-it vectorises, and its work is N·K·log K a tag; a full top-k would sort N·K candidates.
+The best sequence leaves all others in T groups: group t keeps its tags after step t and takes
+another tag at step t. The best of a group is known from the Viterbi messages, without looking
+further: its tags before step t are the best that lead to the new tag. So the second best sequence
+is the best of T·N candidates, and splits its own group once more; and so on (Lawler, 1972;
+Nilsson and Goldberger, 2001, "Sequentially finding the N-best list in hidden Markov models").
+That is one Viterbi pass and K walks back, T·N·(N + K) operations, where keeping K sorted lists a
+tag takes T·N²·K and more.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, leading_shape
+from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._scaled import scan_steps
 from mmkd_jax.crf._score import batch_score
-from mmkd_jax.crf._viterbi import finite
-
-# K arrays of scores, best first, and K arrays of what they came from.
-Lists = tuple[tuple[Array, ...], tuple[Array, ...]]
+from mmkd_jax.crf._viterbi import before_tag, best_messages, best_tag, is_possible
 
 
 @functools.partial(jax.jit, static_argnames="k")
@@ -53,8 +53,8 @@ def k_best(chain: LinearChain, k: int) -> tuple[Int[Array, "*batch K T"], Float[
     batch = as_batch(chain)
     paths, exist = _best_paths(jax.tree.map(lax.stop_gradient, batch), k)
     scores = jax.vmap(batch_score, (None, 0))(batch, paths)
-    exist = exist | ((batch.lengths == 0) & (jnp.arange(k) == 0)[:, None])
-    scores = jnp.where(exist, batch.offset + scores, -jnp.inf)
+    exist = exist | ((batch.lengths == 0)[None] & (jnp.arange(k) == 0)[:, None])
+    scores = jnp.where(exist, batch.offset[None] + scores, -jnp.inf)
     # The sums above are rounded in another order than those that ranked the paths.
     order = jnp.argsort(-lax.stop_gradient(scores), axis=0, stable=True)
     scores = jnp.take_along_axis(scores, order, axis=0)
@@ -63,86 +63,91 @@ def k_best(chain: LinearChain, k: int) -> tuple[Int[Array, "*batch K T"], Float[
     return jnp.moveaxis(paths, 0, 1).reshape(*leading, k, steps), scores.T.reshape(*leading, k)
 
 
-def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Array]:
+class Paths(NamedTuple):
+    """K paths, found one after the other, and the best that is left in each of their groups."""
+
+    tags: Int[Array, "K T B"]
+    value: Float[Array, "K B"]  # score less that of the best path; -inf: there is no such path
+    excluded: Bool[Array, "K B N"]  # tags used up in the group the path came from
+    split_at: Int[Array, "K B"]  # the step of that group
+    left_value: Float[Array, "K T B"]  # as `value`, for each group of the path
+    left_tag: Int[Array, "K T B"]  # the tag it takes at the group's step
+
+
+def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Bool[Array, "K B"]]:
     """The paths, and which of them exist."""
     count, steps, tags = batch.unary.shape
-    scores, time = jnp.moveaxis(batch.unary, 1, 0), jnp.arange(steps)
-    last_step = batch.lengths[:, None] - 1
+    messages = best_messages(batch)
+    nothing = jnp.zeros_like(batch.lengths)
+    rows = jnp.arange(count)
 
-    def forward(before, transitions, scores, t):
-        reached, sources = _merge_all(before, transitions)
-        fresh = jnp.where(jnp.arange(k)[:, None, None] == 0, scores, -jnp.inf)
-        after = jnp.where(t == 0, fresh, reached + scores)
-        after = after - finite(after[0].max(axis=-1, keepdims=True))
-        # Behind its last step a sequence keeps what it had there.
-        return jnp.where(t <= last_step, after, before), sources
+    def find_next(paths: Paths, rank):
+        # argmax over [K, T] of each sequence; what is not yet found or used up is -inf.
+        left = jnp.moveaxis(paths.left_value, -1, 0).reshape(count, k * steps)
+        value, (parent, t) = left.max(axis=1), jnp.divmod(left.argmax(axis=1), steps)
+        tag = paths.left_tag[parent, t, rows]
+        is_same_group = (paths.split_at[parent, rows] == t)[:, None]
+        excluded = is_same_group & paths.excluded[parent, rows]
+        excluded = excluded | _one_hot(paths.tags[parent, t, rows], tags) | _one_hot(tag, tags)
+        followed = jnp.take_along_axis(paths.tags, parent[None, None], axis=0)[0]
+        used_up = paths._replace(left_value=paths.left_value.at[parent, t, rows].set(-jnp.inf))
+        found = _walk_back(batch, messages, followed, value, t, tag, excluded)
+        return _insert(used_up, rank, found), None
 
-    def backward(state, inputs):
-        sources, t = inputs
-        before = sources.reshape(-1)[state[0] * count * tags + jnp.arange(count) * tags + state[1]]
-        used = t <= last_step[:, 0]
-        tag = jnp.where(used, state[1], -1)
-        return jnp.where(used, jnp.stack(jnp.divmod(before, tags)), state), tag
-
-    lists = jnp.zeros_like(scores, shape=(k, count, tags)) + scores[:1]
-    lists, sources = scan_steps(forward, lists, batch.transitions, scores, time)
-    ends = jnp.zeros_like(scores, shape=(1, tags, 1))
-    best, source = _merge_all(lists, ends)
-    state = jnp.stack(jnp.divmod(source[..., 0], tags))
-    _, paths = lax.scan(backward, state, (sources, time), reverse=True)
-    exist = best[..., 0] > -jnp.inf
-    return jnp.where(exist[..., None], jnp.moveaxis(paths, 0, -1), -1), exist
-
-
-def _merge_all(
-    lists: Float[Array, "K B N"], transitions: Float[Array, "#B N M"]
-) -> tuple[Float[Array, "K B M"], Int[Array, "K B M"]]:
-    """The K best ways to each next tag, and where each comes from: rank·N + tag."""
-    k, _, tags = lists.shape
-    ranks = range(k)
-
-    def step(best: Lists, inputs):
-        values, row, tag = inputs
-        coming = tuple(values[rank][:, None] + row for rank in ranks)
-        sources = tuple(jnp.full_like(best[1][0], rank * tags) + tag for rank in ranks)
-        return _merge(best, (coming, sources)), None
-
-    nothing = jnp.full_like(lists[0, :, :1] + transitions[:, 0], -jnp.inf)
-    empty = (nothing,) * k, (jnp.zeros_like(nothing, jnp.int32),) * k
-    inputs = jnp.moveaxis(lists, -1, 0), jnp.moveaxis(transitions, 1, 0), jnp.arange(tags)
-    (best, sources), _ = lax.scan(step, empty, inputs)
-    return jnp.stack(best), jnp.stack(sources)
+    first = _walk_back(
+        batch,
+        messages,
+        jnp.zeros((steps, count), jnp.int32) + nothing[None],
+        jnp.where(is_possible(messages, batch.lengths), 0.0, -jnp.inf).astype(messages.dtype),
+        nothing + steps,
+        nothing,
+        (nothing > 0)[:, None] & jnp.zeros((1, tags), bool),
+    )
+    none = jax.tree.map(lambda x: jnp.zeros_like(x, shape=(k, *x.shape)) + x[None], first)
+    none = none._replace(left_value=jnp.full_like(none.left_value, -jnp.inf))
+    paths, _ = lax.scan(find_next, _insert(none, 0, first), jnp.arange(1, k))
+    exist = paths.value > -jnp.inf
+    used = is_inside(batch.lengths, steps)[None] & exist[..., None]
+    return jnp.where(used, jnp.moveaxis(paths.tags, 1, 2), -1), exist
 
 
-def _merge(first: Lists, second: Lists) -> Lists:
-    """The K best of two sorted lists, sorted; the first list's come first among equals."""
-    k = len(first[0])
-    values, sources = list(first[0]), list(first[1])
-    for i in range(k):
-        keep = first[0][i] >= second[0][k - 1 - i]
-        values[i] = jnp.where(keep, first[0][i], second[0][k - 1 - i])
-        sources[i] = jnp.where(keep, first[1][i], second[1][k - 1 - i])
-    for i, j in sorting_network(k):
-        keep = values[i] >= values[j]
-        for list_ in values, sources:
-            list_[i], list_[j] = (
-                jnp.where(keep, list_[i], list_[j]),
-                jnp.where(keep, list_[j], list_[i]),
-            )
-    return tuple(values), tuple(sources)
+def _walk_back(
+    batch: Batch,
+    messages: Float[Array, "T B N"],
+    followed: Int[Array, "T B"],
+    value: Float[Array, "B"],
+    split_at: Int[Array, "B"],
+    tag: Int[Array, "B"],
+    excluded: Bool[Array, "B N"],
+) -> Paths:
+    """The path that follows another after step ``split_at``, has ``tag`` there, and then the best.
 
-
-def sorting_network(n: int) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, to compare and exchange so that n values that fall, then rise, fall.
-
-    The bitonic merge for any n: halves of a power of two, counted from the far end.
+    Its own groups are those up to ``split_at``; the later ones belong to the path it followed.
     """
-    return [(n - 1 - j, n - 1 - i) for i, j in _rising_network(0, n)]
+    last_step = batch.lengths - 1
+
+    def step(after, columns, message, followed, t):
+        scores = before_tag(message, columns, after, t < last_step)
+        _, best = best_tag(scores)
+        here = jnp.where(t < split_at, best, jnp.where(t == split_at, tag, followed))
+        chosen = _one_hot(here, scores.shape[-1])
+        taken = chosen | (excluded & (t == split_at)[:, None])
+        other_score, other = best_tag(jnp.where(taken, -jnp.inf, scores))
+        loss = other_score - jnp.where(chosen, scores, 0.0).sum(axis=-1)
+        open_ = (t <= jnp.minimum(split_at, last_step)) & (value > -jnp.inf)
+        return here, (here, jnp.where(open_, value + loss, -jnp.inf), other)
+
+    columns = jnp.swapaxes(batch.transitions, -1, -2)
+    time = jnp.arange(len(messages))
+    _, (tags, left_value, left_tag) = scan_steps(
+        step, jnp.zeros_like(tag), columns, messages, followed, time, reverse=True
+    )
+    return Paths(tags, value, excluded, split_at, left_value, left_tag)
 
 
-def _rising_network(low: int, n: int) -> list[tuple[int, int]]:
-    if n < 2:
-        return []
-    half = 1 << (n - 1).bit_length() - 1
-    pairs = [(i, i + half) for i in range(low, low + n - half)]
-    return pairs + _rising_network(low, half) + _rising_network(low + half, n - half)
+def _insert(paths: Paths, rank: int | Array, path: Paths) -> Paths:
+    return jax.tree.map(lambda all_, one: all_.at[rank].set(one), paths, path)
+
+
+def _one_hot(tag: Int[Array, "B"], tags: int) -> Bool[Array, "B N"]:
+    return tag[:, None] == jnp.arange(tags)[None]

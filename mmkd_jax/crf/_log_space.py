@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from mmkd_jax.crf._chain import is_inside
 from mmkd_jax.crf._scaled import scan_steps
 
 
@@ -55,7 +56,7 @@ def posterior(
     (_, counts), (backwards, pairs) = scan_steps(
         backward, carry, transitions, forwards, scores, time, reverse=True
     )
-    inside = time < lengths[:, None]
+    inside = is_inside(lengths, steps)
     marginals = jnp.moveaxis(_softmax(forwards + backwards, axes=(-1,)), 0, 1)
     return (
         jnp.where(inside, mass.T, 0.0),

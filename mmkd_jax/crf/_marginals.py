@@ -43,10 +43,10 @@ def marginals(chain: LinearChain) -> Float[Array, "*batch T N"]:
       >>> import jax.numpy as jnp
       >>> from mmkd_jax import crf
       >>> stay = jnp.array([[0., -jnp.inf], [-jnp.inf, 0.]])
-      >>> emissions = jnp.log(jnp.array([[1., 3.], [1., 1.]]))
+      >>> emissions = jnp.log(jnp.array([[1., 1.], [1., 1.]]))
       >>> print(crf.marginals(crf.LinearChain(emissions, stay)))
-      [[0.25 0.75]
-       [0.25 0.75]]
+      [[0.5 0.5]
+       [0.5 0.5]]
 
     Args:
       chain: the scores.
@@ -62,7 +62,7 @@ def marginals(chain: LinearChain) -> Float[Array, "*batch T N"]:
 
 
 @jax.jit
-def pair_marginals(chain: LinearChain) -> Float[Array, "*batch T-1 N N"]:
+def pair_marginals(chain: LinearChain) -> Float[Array, "*batch T1 N N"]:
     r"""The probability :math:`P(y_t = i, y_{t+1} = j)` of each two neighbouring tags.
 
     This is the one function here that needs memory for N² numbers a step.
@@ -116,7 +116,7 @@ def expected_counts(chain: LinearChain) -> LinearChain:
     )
 
 
-def per_step(transitions: Array, shape: tuple[int, int, int]) -> Float[Array, "B T-1 N N"]:
+def per_step(transitions: Array, shape: tuple[int, int, int]) -> Float[Array, "B T1 N N"]:
     """Transitions with one matrix a step, for a batch of unary scores of this shape."""
     count, steps, tags = shape
     if transitions.ndim == 3:

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 from mmkd_jax.crf import _log_space, _scaled
-from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, leading_shape
+from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._folding import folds_vmap
 from mmkd_jax.crf._scaled import scan_steps
 
@@ -68,8 +68,8 @@ def _draw(batch: Batch, uniform: Float[Array, "T B n"]) -> Int[Array, "n B T"]:
     _, drawn = scan_steps(step, start, columns, messages, uniform, time, reverse=True)
     ends = jnp.take_along_axis(messages, jnp.maximum(last_step, 0)[None, :, None], axis=0)[0]
     possible = ends.max(axis=-1) > -jnp.inf
-    used = (time <= last_step[:, None]) & possible[:, None]
-    return jnp.where(used, jnp.moveaxis(drawn, (0, 2), (2, 0)), -1)
+    used = is_inside(batch.lengths, steps) & possible[:, None]
+    return jnp.where(used[None], jnp.moveaxis(drawn, (0, 2), (2, 0)), -1)
 
 
 @folds_vmap

@@ -22,6 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from mmkd_jax.crf._chain import is_inside
+
 # Up to this many tags a product with the transitions is written as N multiply-adds, which XLA
 # fuses into one loop; above it a dot is faster. Measured on a CPU (benchmarks/crf.py).
 UNROLL_UP_TO = 24
@@ -78,7 +80,8 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
     overlap = (forwards * backwards).sum(axis=-1)
     survived = jnp.concatenate([jnp.ones_like(mass[:1]), jnp.minimum(mass[:-1], 1.0)])
     threshold = 32 * steps * tags**2 * tiny / float(info.eps)
-    certain = jnp.all((time[:, None] >= lengths) | (overlap * survived >= threshold))
+    outside = ~is_inside(lengths, steps).T
+    certain = jnp.all(outside | (overlap * survived >= threshold))
     return Messages(factors, forwards, mass, backwards, overlap, certain)
 
 
@@ -91,8 +94,8 @@ def posterior(
     """
     factors, forwards, mass, backwards, overlap, _ = messages
     per_step = kernel.ndim == 4
-    inside = jnp.arange(factors.shape[0])[:, None] < lengths
-    backwards = backwards * jnp.where(inside, 1.0 / overlap, 0.0)[..., None]
+    inside = is_inside(lengths, factors.shape[0])
+    backwards = backwards * jnp.where(inside.T, 1.0 / overlap, 0.0)[..., None]
     marginals = forwards * backwards
     left = forwards[:-1]
     right = (factors * backwards)[1:] / mass[:-1, :, None]
@@ -110,8 +113,8 @@ def posterior(
         jnp.where(share > negligible, share, 0.0) for share in (marginals, pairs * kernel)
     )
     largest = jnp.pad(largest, ((0, 0), (1, 0))) if per_step else largest[:, None]
-    later = jnp.arange(factors.shape[0]) > 0
-    log_mass = jnp.where(inside.T, jnp.log(mass.T) + jnp.where(later, largest, 0.0), 0.0)
+    later = jnp.arange(factors.shape[0])[None] > 0
+    log_mass = jnp.where(inside, jnp.log(mass.T) + jnp.where(later, largest, 0.0), 0.0)
     return log_mass, marginals, pairs
 
 

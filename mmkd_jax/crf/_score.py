@@ -10,6 +10,7 @@ from mmkd_jax.crf._chain import (
     as_batch,
     check,
     check_integers,
+    is_inside,
     leading_shape,
 )
 from mmkd_jax.crf._forward_backward import forward_backward
@@ -66,9 +67,9 @@ def log_prob(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "
 def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
     """The score of the tags, without `Batch.offset`."""
     count, steps, n = batch.unary.shape
-    inside = jnp.arange(steps) < batch.lengths[:, None]
+    inside = is_inside(batch.lengths, steps)
     legal = (tags >= 0) & (tags < n)
-    chosen = tags[..., None] == jnp.arange(n)
+    chosen = tags[..., None] == jnp.arange(n)[None, None]
     unary = jnp.where(chosen & inside[..., None], batch.unary, 0.0).sum(axis=(1, 2))
     safe = jnp.where(inside & legal, tags, 0)
     index = (safe[:, :-1], safe[:, 1:])
@@ -77,7 +78,7 @@ def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
     else:
         rows = jnp.arange(count)[:, None]
         if batch.transitions.ndim == 4:
-            index = (jnp.arange(steps - 1), *index)
+            index = (jnp.arange(steps - 1)[None], *index)
         pairs = batch.transitions[rows, *index]
     pairs = jnp.where(inside[:, 1:], pairs, 0.0).sum(axis=1)
     impossible = (inside & ~legal).any(axis=1)

@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, leading_shape
+from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._scaled import scan_steps
 from mmkd_jax.crf._score import batch_score
 
 # Up to this many tags a maximum over the tags is written as N maxima, which XLA fuses into one
-# loop over vectors; a reduction is several times slower, but compiles at any size.
+# loop; its own reductions are slower, but compile at any size. Measured on a CPU.
 UNROLL_UP_TO = 64
 
 
@@ -50,34 +50,72 @@ def viterbi(chain: LinearChain) -> tuple[Int[Array, "*batch T"], Float[Array, "*
 
 def _best_tags(batch: Batch) -> Int[Array, "B T"]:
     steps = batch.unary.shape[1]
-    scores, time = jnp.moveaxis(batch.unary, 1, 0), jnp.arange(steps)
+    messages = best_messages(batch)
     last_step = batch.lengths - 1
 
-    def forward(before, transitions, scores, t):
-        # Taking out the largest at every step keeps the digits of a long chain.
-        before = before - finite(before.max(axis=-1, keepdims=True))
-        after = scores + jnp.where(t == 0, 0.0, best_reached(before, transitions))
-        return after, after
-
-    def backward(tag, columns, message, t):
-        candidates = message + jnp.where((t < last_step)[:, None], _row_of(columns, tag), 0.0)
-        tag = first_argmax(candidates)
+    def backward(after, columns, message, t):
+        _, tag = best_tag(before_tag(message, columns, after, t < last_step))
         return tag, tag
 
-    first = jnp.zeros_like(scores[0])
-    _, messages = scan_steps(forward, first, batch.transitions, scores, time)
     columns = jnp.swapaxes(batch.transitions, -1, -2)
-    tag = first_argmax(first)
-    _, tags = scan_steps(backward, tag, columns, messages, time, reverse=True)
-    ends = jnp.take_along_axis(messages, jnp.maximum(last_step, 0)[None, :, None], axis=0)[0]
-    possible = ends.max(axis=-1) > -jnp.inf
-    return jnp.where((time <= last_step[:, None]) & possible[:, None], tags.T, -1)
+    start = jnp.zeros_like(batch.lengths)
+    _, tags = scan_steps(backward, start, columns, messages, jnp.arange(steps), reverse=True)
+    used = is_inside(batch.lengths, steps) & is_possible(messages, batch.lengths)[:, None]
+    return jnp.where(used, tags.T, -1)
 
 
-def best_reached(
+def best_messages(batch: Batch) -> Float[Array, "T B N"]:
+    """The score of the best way to each tag at each step, up to a constant a step."""
+    scores = jnp.moveaxis(batch.unary, 1, 0)
+
+    def forward(carry, transitions, scores, t):
+        # Taking out the largest of the step before keeps the digits of a long chain.
+        before, largest = carry
+        reached = jnp.where(t == 0, 0.0, _best_reached(before, transitions))
+        after = scores - largest + reached
+        largest = after.max(axis=-1, keepdims=True)
+        return (after, jnp.where(largest > -jnp.inf, largest, 0.0)), after
+
+    first = jnp.zeros_like(scores[0])
+    carry = first, first[:, :1]
+    return scan_steps(forward, carry, batch.transitions, scores, jnp.arange(len(scores)))[1]
+
+
+def before_tag(
+    message: Float[Array, "B N"],
+    columns: Float[Array, "#B N N"],
+    after: Int[Array, "B"],
+    has_next: Bool[Array, "B"],
+) -> Float[Array, "B N"]:
+    """The score of each tag given the tag after it; ``columns`` are transposed transitions."""
+    if columns.shape[0] == 1:
+        rows = columns[0][after]
+    else:
+        rows = jnp.take_along_axis(columns, after[:, None, None], axis=1)[:, 0]
+    return message + jnp.where(has_next[:, None], rows, 0.0)
+
+
+def best_tag(scores: Float[Array, "B N"]) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
+    """The largest, and the first tag that has it."""
+    tags = scores.shape[-1]
+    if tags > UNROLL_UP_TO:
+        return scores.max(axis=-1), jnp.argmax(scores, axis=-1).astype(jnp.int32)
+    best, tag = scores[:, 0], jnp.zeros_like(scores[:, 0], jnp.int32)
+    for j in range(1, tags):
+        better = scores[:, j] > best
+        best, tag = jnp.where(better, scores[:, j], best), jnp.where(better, j, tag)
+    return best, tag
+
+
+def is_possible(messages: Float[Array, "T B N"], lengths: Int[Array, "B"]) -> Bool[Array, "B"]:
+    """Whether any sequence of tags reaches the last step."""
+    last_step = jnp.maximum(lengths - 1, 0)[None, :, None]
+    return jnp.take_along_axis(messages, last_step, axis=0)[0].max(axis=-1) > -jnp.inf
+
+
+def _best_reached(
     before: Float[Array, "B N"], transitions: Float[Array, "#B N N"]
 ) -> Float[Array, "B N"]:
-    """max over i of before_i + transitions_ij."""
     tags = transitions.shape[-1]
     if tags > UNROLL_UP_TO:
         return (before[..., None] + transitions).max(axis=1)
@@ -85,22 +123,3 @@ def best_reached(
     for i in range(1, tags):
         best = jnp.maximum(best, before[:, i : i + 1] + transitions[:, i])
     return best
-
-
-def first_argmax(scores: Float[Array, "B N"]) -> Int[Array, "B"]:
-    """The first index of the largest: two plain reductions, which vectorise; an argmax does not."""
-    tags = scores.shape[-1]
-    best = scores.max(axis=-1, keepdims=True)
-    index = jnp.where(scores == best, jnp.arange(tags, dtype=jnp.int32), tags - 1)
-    return index.min(axis=-1)
-
-
-def finite(value: Array) -> Array:
-    """-inf becomes 0."""
-    return jnp.where(value > -jnp.inf, value, 0.0)
-
-
-def _row_of(matrices: Float[Array, "#B N N"], rows: Int[Array, "B"]) -> Float[Array, "B N"]:
-    if matrices.shape[0] == 1:
-        return matrices[0][rows]
-    return jnp.take_along_axis(matrices, rows[:, None, None], axis=1)[:, 0]
