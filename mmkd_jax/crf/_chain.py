@@ -119,28 +119,30 @@ def check_same_shape(p: LinearChain, q: LinearChain) -> None:
         )
 
 
-def as_batch(chain: LinearChain) -> Batch:
-    """Flattens the leading axes, folds start and end into the emissions, cleans the padding."""
+def as_batch(chain: LinearChain, centred: bool = True) -> Batch:
+    """Flattens the leading axes, folds start and end into the emissions, cleans the padding.
+
+    Without ``centred`` the scores are left where they are, for callers who keep the digits of
+    large ones themselves, and the offset is 0.
+    """
     *leading, steps, tags = chain.emissions.shape
     dtype = _compute_dtype(chain)
     count = math.prod(leading)
     lengths = flat_lengths(chain)
     inside = is_inside(lengths, steps)[..., None]
     emissions = chain.emissions.reshape(count, steps, tags).astype(dtype)
-    unary, offset = _centred(jnp.where(inside, emissions, 0.0))
+    unary, offset = jnp.where(inside, emissions, 0.0), 0.0
+    if centred:
+        unary, offset = _centred(unary)
     if chain.start is not None or chain.end is not None:
-        step = jnp.arange(steps)[None, :, None]
-        last_step = lengths[:, None, None] - 1
-        if chain.start is not None:
-            start = _per_sequence(chain.start, leading, dtype)
-            unary = unary + jnp.where((step == 0) & inside, start, 0.0)
-        if chain.end is not None:
-            end = _per_sequence(chain.end, leading, dtype)
-            unary = unary + jnp.where(step == last_step, end, 0.0)
-        unary, second_offset = _centred(unary)
-        offset = offset + second_offset
+        unary = unary + _boundary(chain, leading, lengths, dtype)
+        if centred:
+            # Twice, so that start and end meet scores near 0 and lose no digits to large ones.
+            unary, second = _centred(unary)
+            offset = offset + second
     transitions = _flat_transitions(chain.transitions, leading, tags).astype(dtype)
-    return Batch(unary, transitions, lengths, offset.sum(axis=(1, 2)))
+    offset = jnp.broadcast_to(offset, (count, steps, 1)).sum(axis=(1, 2)).astype(dtype)
+    return Batch(unary, transitions, lengths, offset)
 
 
 def flat_lengths(chain: LinearChain) -> Int[Array, "B"]:
@@ -148,7 +150,10 @@ def flat_lengths(chain: LinearChain) -> Int[Array, "B"]:
     *leading, steps, _ = chain.emissions.shape
     if chain.lengths is None:
         return jnp.full((math.prod(leading),), steps, jnp.int32)
-    return jnp.clip(chain.lengths, 0, steps).astype(jnp.int32).reshape(-1)
+    # Widened before it is compared with T, which a narrow type may not hold.
+    lengths = jnp.asarray(chain.lengths)
+    lengths = lengths.astype(jnp.promote_types(lengths.dtype, jnp.int32))
+    return jnp.clip(lengths, 0, steps).astype(jnp.int32).reshape(-1)
 
 
 def is_inside(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "B T"]:
@@ -218,6 +223,22 @@ def _compute_dtype(chain: LinearChain) -> Any:
     """float32, or float64 where a field is: halves are raised, doubles kept."""
     fields = (chain.emissions, chain.transitions, chain.start, chain.end)
     return jnp.result_type(*(field for field in fields if field is not None), jnp.float32)
+
+
+def _boundary(
+    chain: LinearChain, leading: list[int], lengths: Int[Array, "B"], dtype: Any
+) -> Float[Array, "B T N"]:
+    """What start and end add to the first and the last step's scores."""
+    step = jnp.arange(chain.emissions.shape[-2])[None, :, None]
+    last_step = lengths[:, None, None] - 1
+    total = jnp.zeros((), dtype)
+    if chain.start is not None:
+        start = _per_sequence(chain.start, leading, dtype)
+        total = total + jnp.where((step == 0) & (step <= last_step), start, 0.0)
+    if chain.end is not None:
+        end = _per_sequence(chain.end, leading, dtype)
+        total = total + jnp.where(step == last_step, end, 0.0)
+    return total
 
 
 def _centred(

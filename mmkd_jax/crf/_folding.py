@@ -15,8 +15,9 @@ from jax.custom_batching import custom_vmap
 def folds_vmap(function: Callable) -> Callable:
     """Makes ``function`` fold mapped axes into its batch axis.
 
-    Every array it takes and returns leads with the batch axis B. Only an argument of leading size
-    1 that is not mapped, and is not the first (which says what B is), may stay shared by all.
+    Every array it takes and returns leads with the batch axis B; the first argument says what B
+    is. Only the second, the transitions, may lead with 1 instead, shared by all; where they are
+    not mapped they stay shared, also if B itself is 1.
     """
     folded = custom_vmap(function)
 
@@ -26,15 +27,15 @@ def folds_vmap(function: Callable) -> Callable:
         flags = jax.tree.leaves(mapped)
         batch = leaves[0].shape[1 if flags[0] else 0]
 
-        def fold(leaf, is_mapped):
-            if not is_mapped and leaf.shape[0] == 1 and batch != 1:
+        def fold(index, leaf, is_mapped):
+            if index == 1 and not is_mapped and leaf.shape[0] == 1:
                 return leaf
             if not is_mapped:
                 leaf = jnp.broadcast_to(leaf, (size, *leaf.shape))
             leaf = jnp.broadcast_to(leaf, (size, batch, *leaf.shape[2:]))
             return leaf.reshape(size * batch, *leaf.shape[2:])
 
-        results = folded(*jax.tree.unflatten(tree, map(fold, leaves, flags)))
+        results = folded(*jax.tree.unflatten(tree, map(fold, range(len(leaves)), leaves, flags)))
 
         def unfold(leaf):
             return leaf.reshape(size, batch, *leaf.shape[1:])

@@ -19,8 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._scaled import scan_steps
-from mmkd_jax.crf._score import batch_score
-from mmkd_jax.crf._viterbi import before_tag, best_messages, best_tag, is_possible
+from mmkd_jax.crf._score import known_score
+from mmkd_jax.crf._viterbi import before_tag, best_messages, best_tag
 
 
 @functools.partial(jax.jit, static_argnames="k")
@@ -50,34 +50,28 @@ def k_best(chain: LinearChain, k: int) -> tuple[Int[Array, "*batch K T"], Float[
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"k must be a Python int of at least 1, got {k!r}")
     leading = leading_shape(chain)
-    batch = as_batch(chain)
-    paths, exist = _best_paths(jax.tree.map(lax.stop_gradient, batch), k)
-    scores = jax.vmap(batch_score, (None, 0))(batch, paths)
-    exist = exist | ((batch.lengths == 0)[None] & (jnp.arange(k) == 0)[:, None])
-    scores = jnp.where(exist, batch.offset[None] + scores, -jnp.inf)
-    # The sums above are rounded in another order than those that ranked the paths.
-    order = jnp.argsort(-lax.stop_gradient(scores), axis=0, stable=True)
-    scores = jnp.take_along_axis(scores, order, axis=0)
-    paths = jnp.take_along_axis(paths, order[..., None], axis=0)
-    steps = paths.shape[-1]
-    return jnp.moveaxis(paths, 0, 1).reshape(*leading, k, steps), scores.T.reshape(*leading, k)
+    batch = as_batch(chain, centred=False)
+    paths, values = _best_paths(jax.tree.map(lax.stop_gradient, batch), k)
+    scores = jax.vmap(known_score, (None, 0, 0))(batch, paths, values)
+    paths = jnp.moveaxis(paths, 0, 1)
+    return paths.reshape(*leading, k, paths.shape[-1]), scores.T.reshape(*leading, k)
 
 
 class Paths(NamedTuple):
     """K paths, found one after the other, and the best that is left in each of their groups."""
 
     tags: Int[Array, "K T B"]
-    value: Float[Array, "K B"]  # score less that of the best path; -inf: there is no such path
+    value: Float[Array, "K B"]  # the score; -inf: there is no such path
     excluded: Bool[Array, "K B N"]  # tags used up in the group the path came from
     split_at: Int[Array, "K B"]  # the step of that group
     left_value: Float[Array, "K T B"]  # as `value`, for each group of the path
     left_tag: Int[Array, "K T B"]  # the tag it takes at the group's step
 
 
-def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Bool[Array, "K B"]]:
-    """The paths, and which of them exist."""
+def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Float[Array, "K B"]]:
+    """The paths and their scores."""
     count, steps, tags = batch.unary.shape
-    messages = best_messages(batch)
+    messages, value = best_messages(batch)
     nothing = jnp.zeros_like(batch.lengths)
     rows = jnp.arange(count)
 
@@ -98,7 +92,7 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Bool[Array, 
         batch,
         messages,
         jnp.zeros((steps, count), jnp.int32) + nothing[None],
-        jnp.where(is_possible(messages, batch.lengths), 0.0, -jnp.inf).astype(messages.dtype),
+        value,
         nothing + steps,
         nothing,
         (nothing > 0)[:, None] & jnp.zeros((1, tags), bool),
@@ -106,9 +100,8 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Bool[Array, 
     none = jax.tree.map(lambda x: jnp.zeros_like(x, shape=(k, *x.shape)) + x[None], first)
     none = none._replace(left_value=jnp.full_like(none.left_value, -jnp.inf))
     paths, _ = lax.scan(find_next, _insert(none, 0, first), jnp.arange(1, k))
-    exist = paths.value > -jnp.inf
-    used = is_inside(batch.lengths, steps)[None] & exist[..., None]
-    return jnp.where(used, jnp.moveaxis(paths.tags, 1, 2), -1), exist
+    used = is_inside(batch.lengths, steps)[None] & (paths.value > -jnp.inf)[..., None]
+    return jnp.where(used, jnp.moveaxis(paths.tags, 1, 2), -1), paths.value
 
 
 def _walk_back(

@@ -28,13 +28,17 @@ from mmkd_jax.crf._chain import is_inside
 # fuses into one loop; above it a dot is faster. Measured on a CPU (benchmarks/crf.py).
 UNROLL_UP_TO = 24
 
+# Above this size, a sequence's messages are copied to batch-first order before they are multiplied
+# into pair counts: the dot then reads both sides in order. Measured likewise.
+COPY_ABOVE = 2048
+
 
 class Messages(NamedTuple):
     """What both directions know, time first; both are normalised apart at every step."""
 
     factors: Float[Array, "T B N"]  # x: exp(unary)
-    forward: Float[Array, "T B N"]  # u: its sum is `mass`
-    mass: Float[Array, "T B"]  # s: how much of the mass at step t-1 survives step t
+    forward: Float[Array, "T B N"]  # u
+    mass: Float[Array, "T B"]  # s: the sum of u; how much of the mass at step t-1 survives step t
     backward: Float[Array, "T B N"]  # r: at most 1
     overlap: Float[Array, "T B"]  # d: <u, r>
     certain: Bool[Array, ""]  # nothing that matters was lost
@@ -62,8 +66,7 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
         # Dividing the factor by the mass of the step before, rather than this message by its own
         # mass, leaves XLA one loop over the tags to fuse.
         after = reached * (factor / jnp.maximum(mass, tiny))
-        carry = after, after.sum(axis=-1, keepdims=True)
-        return carry, carry
+        return (after, after.sum(axis=-1, keepdims=True)), after
 
     def backward(carry, kernel, factor, t):
         weight, mass = carry
@@ -72,12 +75,11 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
         weight = factor * message
         return (weight, weight.sum(axis=-1, keepdims=True)), message
 
-    _, (forwards, mass) = scan_steps(forward, (factors[0], one), kernel, factors, time)
+    _, forwards = scan_steps(forward, (factors[0], one), kernel, factors, time)
     kernel = jnp.swapaxes(kernel, -1, -2)
     _, backwards = scan_steps(backward, (factors[-1], one), kernel, factors, time, reverse=True)
 
-    mass = mass[..., 0]
-    overlap = (forwards * backwards).sum(axis=-1)
+    mass, overlap = forwards.sum(axis=-1), (forwards * backwards).sum(axis=-1)
     survived = jnp.concatenate([jnp.ones_like(mass[:1]), jnp.minimum(mass[:-1], 1.0)])
     threshold = 32 * steps * tags**2 * tiny / float(info.eps)
     outside = ~is_inside(lengths, steps).T
@@ -93,16 +95,18 @@ def posterior(
     The counts are [B, N, N], summed over time, or [B, T-1, N, N] where there is a matrix a step.
     """
     factors, forwards, mass, backwards, overlap, _ = messages
+    steps, _, tags = factors.shape
     per_step = kernel.ndim == 4
-    inside = is_inside(lengths, factors.shape[0])
-    backwards = backwards * jnp.where(inside.T, 1.0 / overlap, 0.0)[..., None]
-    marginals = forwards * backwards
+    inside = is_inside(lengths, steps)
+    share = jnp.where(inside.T, 1.0 / overlap, 0.0)
+    marginals = jnp.moveaxis(forwards * (backwards * share[..., None]), 0, 1)
     left = forwards[:-1]
-    right = (factors * backwards)[1:] / mass[:-1, :, None]
-    # Batch first before the product, not after: the dot then reads both sides in order.
-    left, right, marginals = (jnp.moveaxis(a, 0, 1) for a in (left, right, marginals))
+    right = (factors * backwards)[1:] * (share[1:] / mass[:-1])[..., None]
+    axes = "tb"
+    if steps * tags > COPY_ABOVE:
+        left, right, axes = jnp.moveaxis(left, 0, 1), jnp.moveaxis(right, 0, 1), "bt"
     pairs = jnp.einsum(
-        "bti,btj->btij" if per_step else "bti,btj->bij",
+        f"{axes}i,{axes}j->{'btij' if per_step else 'bij'}",
         left,
         right,
         precision=lax.Precision.HIGHEST,
@@ -113,7 +117,7 @@ def posterior(
         jnp.where(share > negligible, share, 0.0) for share in (marginals, pairs * kernel)
     )
     largest = jnp.pad(largest, ((0, 0), (1, 0))) if per_step else largest[:, None]
-    later = jnp.arange(factors.shape[0])[None] > 0
+    later = jnp.arange(steps)[None] > 0
     log_mass = jnp.where(inside, jnp.log(mass.T) + jnp.where(later, largest, 0.0), 0.0)
     return log_mass, marginals, pairs
 

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 from mmkd_jax.crf._chain import (
     Batch,
@@ -71,18 +71,44 @@ def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
     legal = (tags >= 0) & (tags < n)
     chosen = tags[..., None] == jnp.arange(n)[None, None]
     unary = jnp.where(chosen & inside[..., None], batch.unary, 0.0).sum(axis=(1, 2))
-    safe = jnp.where(inside & legal, tags, 0)
+    legal = inside & legal
+    safe = jnp.where(legal, tags, 0)
     index = (safe[:, :-1], safe[:, 1:])
-    if batch.transitions.shape[0] == 1:
-        pairs = batch.transitions[0][..., *index]
+    if batch.transitions.ndim == 3 and batch.transitions.shape[0] == 1:
+        pairs = batch.transitions[0][index]
     else:
         rows = jnp.arange(count)[:, None]
         if batch.transitions.ndim == 4:
             index = (jnp.arange(steps - 1)[None], *index)
         pairs = batch.transitions[rows, *index]
-    pairs = jnp.where(inside[:, 1:], pairs, 0.0).sum(axis=1)
+    pairs = jnp.where(legal[:, :-1] & legal[:, 1:], pairs, 0.0).sum(axis=1)
     impossible = (inside & ~legal).any(axis=1)
     return unary + pairs + jnp.where(impossible, -jnp.inf, 0.0)
+
+
+@jax.custom_vjp
+def known_score(
+    batch: Batch, tags: Int[Array, "B T"], value: Float[Array, "B"]
+) -> Float[Array, "B"]:
+    """`batch_score` where the search for the tags has found its value already."""
+    return value
+
+
+def _known_score_forward(batch, tags, value):
+    return value, (batch, tags)
+
+
+def _known_score_backward(residuals, cotangent):
+    batch, tags = residuals
+
+    def scored(unary, transitions):
+        return batch_score(batch._replace(unary=unary, transitions=transitions), tags)
+
+    unary, transitions = jax.vjp(scored, batch.unary, batch.transitions)[1](cotangent)
+    return Batch(unary, transitions, None, None), None, None
+
+
+known_score.defvjp(_known_score_forward, _known_score_backward)
 
 
 def _checked(chain: LinearChain, tags: Array) -> tuple[Batch, Int[Array, "B T"]]:

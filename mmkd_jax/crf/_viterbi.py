@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._scaled import scan_steps
-from mmkd_jax.crf._score import batch_score
+from mmkd_jax.crf._score import known_score
 
 # Up to this many tags a maximum over the tags is written as N maxima, which XLA fuses into one
 # loop; its own reductions are slower, but compile at any size. Measured on a CPU.
@@ -42,15 +42,14 @@ def viterbi(chain: LinearChain) -> tuple[Int[Array, "*batch T"], Float[Array, "*
     """
     check(chain)
     leading = leading_shape(chain)
-    batch = as_batch(chain)
-    tags = _best_tags(jax.tree.map(lax.stop_gradient, batch))
-    score = batch.offset + batch_score(batch, tags)
-    return tags.reshape(*leading, -1), score.reshape(leading)
+    batch = as_batch(chain, centred=False)
+    tags, value = _best_path(jax.tree.map(lax.stop_gradient, batch))
+    return tags.reshape(*leading, -1), known_score(batch, tags, value).reshape(leading)
 
 
-def _best_tags(batch: Batch) -> Int[Array, "B T"]:
+def _best_path(batch: Batch) -> tuple[Int[Array, "B T"], Float[Array, "B"]]:
     steps = batch.unary.shape[1]
-    messages = best_messages(batch)
+    messages, value = best_messages(batch)
     last_step = batch.lengths - 1
 
     def backward(after, columns, message, t):
@@ -60,25 +59,33 @@ def _best_tags(batch: Batch) -> Int[Array, "B T"]:
     columns = jnp.swapaxes(batch.transitions, -1, -2)
     start = jnp.zeros_like(batch.lengths)
     _, tags = scan_steps(backward, start, columns, messages, jnp.arange(steps), reverse=True)
-    used = is_inside(batch.lengths, steps) & is_possible(messages, batch.lengths)[:, None]
-    return jnp.where(used, tags.T, -1)
+    used = is_inside(batch.lengths, steps) & (value > -jnp.inf)[:, None]
+    return jnp.where(used, tags.T, -1), value
 
 
-def best_messages(batch: Batch) -> Float[Array, "T B N"]:
-    """The score of the best way to each tag at each step, up to a constant a step."""
+def best_messages(batch: Batch) -> tuple[Float[Array, "T B N"], Float[Array, "B"]]:
+    """The score of the best way to each tag at each step, up to a constant a step.
+
+    Also the score of the best path: -inf where there is none, 0 for length 0.
+    """
     scores = jnp.moveaxis(batch.unary, 1, 0)
 
     def forward(carry, transitions, scores, t):
-        # Taking out the largest of the step before keeps the digits of a long chain.
+        # Taking out the largest of the step before keeps the digits of long chains and of large
+        # scores.
         before, largest = carry
         reached = jnp.where(t == 0, 0.0, _best_reached(before, transitions))
         after = scores - largest + reached
         largest = after.max(axis=-1, keepdims=True)
-        return (after, jnp.where(largest > -jnp.inf, largest, 0.0)), after
+        carry = after, jnp.where(largest > -jnp.inf, largest, 0.0)
+        return carry, (after, largest[:, 0])
 
     first = jnp.zeros_like(scores[0])
     carry = first, first[:, :1]
-    return scan_steps(forward, carry, batch.transitions, scores, jnp.arange(len(scores)))[1]
+    time = jnp.arange(len(scores))
+    _, (messages, largest) = scan_steps(forward, carry, batch.transitions, scores, time)
+    inside = is_inside(batch.lengths, len(scores)).T
+    return messages, jnp.where(inside, largest, 0.0).sum(axis=0)
 
 
 def before_tag(
@@ -105,12 +112,6 @@ def best_tag(scores: Float[Array, "B N"]) -> tuple[Float[Array, "B"], Int[Array,
         better = scores[:, j] > best
         best, tag = jnp.where(better, scores[:, j], best), jnp.where(better, j, tag)
     return best, tag
-
-
-def is_possible(messages: Float[Array, "T B N"], lengths: Int[Array, "B"]) -> Bool[Array, "B"]:
-    """Whether any sequence of tags reaches the last step."""
-    last_step = jnp.maximum(lengths - 1, 0)[None, :, None]
-    return jnp.take_along_axis(messages, last_step, axis=0)[0].max(axis=-1) > -jnp.inf
 
 
 def _best_reached(
