@@ -54,9 +54,9 @@ class LinearChain:
 class Batch(NamedTuple):
     """A chain made uniform: one batch axis, start and end folded in, nothing to be wary of.
 
-    Every sequence's score is ``offset`` plus the sum of its ``unary`` and ``transitions`` entries.
-    The largest ``unary`` entry of a step is 0 (or -inf where no tag is possible), which keeps the
-    digits of scores around +1000; the padding is 0.
+    A path's score is ``offset`` plus the sum of its ``unary`` and ``transitions`` entries. The
+    largest emission of every step is 0 (or -inf), which keeps the digits of scores around +1000.
+    The padding is 0.
     """
 
     unary: Float[Array, "B T N"]
@@ -119,30 +119,35 @@ def check_same_shape(p: LinearChain, q: LinearChain) -> None:
         )
 
 
-def as_batch(chain: LinearChain, centred: bool = True) -> Batch:
-    """Flattens the leading axes, folds start and end into the emissions, cleans the padding.
-
-    Without ``centred`` the scores are left where they are, for callers who keep the digits of
-    large ones themselves, and the offset is 0.
-    """
+def as_batch(chain: LinearChain) -> Batch:
+    """Flattens the leading axes, folds start and end into the emissions, cleans the padding."""
     *leading, steps, tags = chain.emissions.shape
     dtype = _compute_dtype(chain)
     count = math.prod(leading)
     lengths = flat_lengths(chain)
     inside = is_inside(lengths, steps)[..., None]
     emissions = chain.emissions.reshape(count, steps, tags).astype(dtype)
-    unary, offset = jnp.where(inside, emissions, 0.0), 0.0
-    if centred:
-        unary, offset = _centred(unary)
+    largest = largest_finite(emissions, axis=-1)
+    unary = jnp.where(inside, emissions - largest, 0.0)
+    offset = jnp.where(inside, largest, 0.0).sum(axis=(1, 2))
     if chain.start is not None or chain.end is not None:
-        unary = unary + _boundary(chain, leading, lengths, dtype)
-        if centred:
-            # Twice, so that start and end meet scores near 0 and lose no digits to large ones.
-            unary, second = _centred(unary)
-            offset = offset + second
+        nothing = jnp.zeros((1, tags), dtype)
+        start, end = (
+            nothing if field is None else _per_sequence(field, leading, dtype)
+            for field in (chain.start, chain.end)
+        )
+        unary = _with_boundary(unary, start, end, lengths)
     transitions = _flat_transitions(chain.transitions, leading, tags).astype(dtype)
-    offset = jnp.broadcast_to(offset, (count, steps, 1)).sum(axis=(1, 2)).astype(dtype)
     return Batch(unary, transitions, lengths, offset)
+
+
+def largest_finite(scores: Array, axis: int | tuple[int, ...]) -> Array:
+    """The largest along the axes, which stay, or 0 where all are -inf; it has no gradient.
+
+    What is only taken out of scores to keep their digits, and put back later, needs none.
+    """
+    largest = lax.stop_gradient(scores).max(axis=axis, keepdims=True)
+    return jnp.where(largest > -jnp.inf, largest, 0.0)
 
 
 def flat_lengths(chain: LinearChain) -> Int[Array, "B"]:
@@ -225,40 +230,49 @@ def _compute_dtype(chain: LinearChain) -> Any:
     return jnp.result_type(*(field for field in fields if field is not None), jnp.float32)
 
 
-def _boundary(
-    chain: LinearChain, leading: list[int], lengths: Int[Array, "B"], dtype: Any
+@jax.custom_vjp
+def _with_boundary(
+    unary: Float[Array, "B T N"],
+    start: Float[Array, "#B N"],
+    end: Float[Array, "#B N"],
+    lengths: Int[Array, "B"],
 ) -> Float[Array, "B T N"]:
-    """What start and end add to the first and the last step's scores."""
-    step = jnp.arange(chain.emissions.shape[-2])[None, :, None]
-    last_step = lengths[:, None, None] - 1
-    total = jnp.zeros((), dtype)
-    if chain.start is not None:
-        start = _per_sequence(chain.start, leading, dtype)
-        total = total + jnp.where((step == 0) & (step <= last_step), start, 0.0)
-    if chain.end is not None:
-        end = _per_sequence(chain.end, leading, dtype)
-        total = total + jnp.where(step == last_step, end, 0.0)
-    return total
+    """Adds start to the first step and end to the last one.
 
-
-def _centred(
-    scores: Float[Array, "B T N"],
-) -> tuple[Float[Array, "B T N"], Float[Array, "B T 1"]]:
-    """Scores with each step's largest at 0, and what was taken out.
-
-    The distribution does not change, so nothing is differentiated through the offset.
+    Its derivative is written by hand because it needs two rows, where autodiff would sum over two
+    masked copies of the whole array.
     """
-    largest = lax.stop_gradient(scores.max(axis=-1, keepdims=True))
-    largest = jnp.where(largest > -jnp.inf, largest, 0.0)
-    return scores - largest, largest
+    step = jnp.arange(unary.shape[1])[None, :, None]
+    last_step = lengths[:, None, None] - 1
+    unary = unary + jnp.where((step == 0) & (step <= last_step), start[:, None], 0.0)
+    return unary + jnp.where(step == last_step, end[:, None], 0.0)
 
 
-def _per_sequence(value: Array, leading: list[int], dtype: Any) -> Float[Array, "#B 1 N"]:
-    """A start or end field as [B, 1, N], or [1, 1, N] where it is shared."""
+def _with_boundary_forward(unary, start, end, lengths):
+    return _with_boundary(unary, start, end, lengths), (start, end, lengths)
+
+
+def _with_boundary_backward(residuals, cotangent):
+    start, end, lengths = residuals
+    last_step = jnp.maximum(lengths - 1, 0)[:, None, None]
+    rows = cotangent[:, 0], jnp.take_along_axis(cotangent, last_step, axis=1)[:, 0]
+    rows = (jnp.where((lengths > 0)[:, None], row, 0.0) for row in rows)
+    d_start, d_end = (
+        row.sum(axis=0, keepdims=True) if len(field) == 1 else row
+        for row, field in zip(rows, (start, end), strict=True)
+    )
+    return cotangent, d_start, d_end, None
+
+
+_with_boundary.defvjp(_with_boundary_forward, _with_boundary_backward)
+
+
+def _per_sequence(value: Array, leading: list[int], dtype: Any) -> Float[Array, "#B N"]:
+    """A start or end field as [B, N], or [1, N] where it is shared."""
     tags = value.shape[-1]
     if value.ndim > 1:
         value = jnp.broadcast_to(value, (*leading, tags))
-    return value.reshape(-1, 1, tags).astype(dtype)
+    return value.reshape(-1, tags).astype(dtype)
 
 
 def _flat_transitions(transitions: Array, leading: list[int], tags: int) -> Array:

@@ -34,7 +34,7 @@ def forward_backward(
     """Log Z and all its first derivatives.
 
     Args:
-      unary: scores, at most 0, as in `Batch`.
+      unary: scores, as in `Batch`.
       transitions: [1, N, N] shared, [B, N, N], or [B, T-1, N, N].
       lengths: steps in use.
 

@@ -50,9 +50,9 @@ def k_best(chain: LinearChain, k: int) -> tuple[Int[Array, "*batch K T"], Float[
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"k must be a Python int of at least 1, got {k!r}")
     leading = leading_shape(chain)
-    batch = as_batch(chain, centred=False)
+    batch = as_batch(chain)
     paths, values = _best_paths(jax.tree.map(lax.stop_gradient, batch), k)
-    scores = jax.vmap(known_score, (None, 0, 0))(batch, paths, values)
+    scores = batch.offset[None] + jax.vmap(known_score, (None, 0, 0))(batch, paths, values)
     paths = jnp.moveaxis(paths, 0, 1)
     return paths.reshape(*leading, k, paths.shape[-1]), scores.T.reshape(*leading, k)
 

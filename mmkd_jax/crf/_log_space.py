@@ -6,10 +6,9 @@ certain. `-inf` is an ordinary value: sums over nothing are -inf, and never NaN.
 """
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Int
 
-from mmkd_jax.crf._chain import is_inside
+from mmkd_jax.crf._chain import is_inside, largest_finite
 from mmkd_jax.crf._scaled import scan_steps
 
 
@@ -67,7 +66,7 @@ def posterior(
 
 def logsumexp(scores: Array, axis: int, keepdims: bool = False) -> Array:
     """log Σ exp, -inf with a finite gradient where all scores are -inf."""
-    largest = _finite(lax.stop_gradient(scores.max(axis=axis, keepdims=True)))
+    largest = largest_finite(scores, axis)
     total = jnp.exp(scores - largest).sum(axis=axis, keepdims=True)
     some = total > 0
     result = jnp.where(some, jnp.log(jnp.where(some, total, 1.0)) + largest, -jnp.inf)
@@ -77,16 +76,12 @@ def logsumexp(scores: Array, axis: int, keepdims: bool = False) -> Array:
 def normalised(scores: Float[Array, "B N"]) -> tuple[Float[Array, "B N"], Float[Array, "B 1"]]:
     """Scores as log probabilities, and the logarithm of their sum; all -inf stays all -inf."""
     total = logsumexp(scores, axis=-1, keepdims=True)
-    return scores - _finite(total), total
+    return scores - jnp.where(total > -jnp.inf, total, 0.0), total
 
 
 def _softmax(scores: Array, axes: tuple[int, ...]) -> Array:
     """0 everywhere where all scores are -inf."""
-    largest = _finite(lax.stop_gradient(scores.max(axis=axes, keepdims=True)))
+    largest = largest_finite(scores, axes)
     weights = jnp.exp(scores - largest)
     total = weights.sum(axis=axes, keepdims=True)
     return weights / jnp.where(total > 0, total, 1.0)
-
-
-def _finite(value: Array) -> Array:
-    return jnp.where(value > -jnp.inf, value, 0.0)

@@ -18,11 +18,12 @@ from the floor in the backward messages until d_t falls, and is seen.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from mmkd_jax.crf._chain import is_inside
+from mmkd_jax.crf._chain import is_inside, largest_finite
 
 # Up to this many tags a product with the transitions is written as N multiply-adds, which XLA
 # fuses into one loop; above it a dot is faster. Measured on a CPU (benchmarks/crf.py).
@@ -36,7 +37,8 @@ COPY_ABOVE = 2048
 class Messages(NamedTuple):
     """What both directions know, time first; both are normalised apart at every step."""
 
-    factors: Float[Array, "T B N"]  # x: exp(unary)
+    factors: Float[Array, "T B N"]  # x: exp(unary), over the largest of its step
+    largest: Float[Array, "B T"]  # the logarithm of that largest
     forward: Float[Array, "T B N"]  # u
     mass: Float[Array, "T B"]  # s: the sum of u; how much of the mass at step t-1 survives step t
     backward: Float[Array, "T B N"]  # r: at most 1
@@ -48,14 +50,15 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
     """Runs both directions. The padding does no harm: its unary scores are 0.
 
     Args:
-      unary: scores, at most 0.
+      unary: scores.
       kernel: the exponentials of the transitions, at most 1, as `exp_transitions` gives them.
       lengths: steps in use.
     """
     steps, tags = unary.shape[1:]
     info = jnp.finfo(unary.dtype)
     tiny, floor = float(info.tiny), 8 * tags * float(info.tiny)
-    factors = jnp.exp(jnp.moveaxis(unary, 1, 0))
+    largest = largest_finite(unary, axis=-1)
+    factors = jnp.exp(jnp.moveaxis(unary - largest, 1, 0))
     time = jnp.arange(steps)
     last_step = lengths[:, None] - 1
     one = jnp.ones_like(factors[0, :, :1])
@@ -65,12 +68,12 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
         reached = jnp.where(t == 0, 1.0, _product(before, kernel))
         # Dividing the factor by the mass of the step before, rather than this message by its own
         # mass, leaves XLA one loop over the tags to fuse.
-        after = reached * (factor / jnp.maximum(mass, tiny))
+        after = reached * (factor * _reciprocal(jnp.maximum(mass, tiny)))
         return (after, after.sum(axis=-1, keepdims=True)), after
 
     def backward(carry, kernel, factor, t):
         weight, mass = carry
-        message = (_product(weight, kernel) + floor) / jnp.maximum(mass, tiny)
+        message = (_product(weight, kernel) + floor) * _reciprocal(jnp.maximum(mass, tiny))
         message = jnp.where(t >= last_step, 1.0, message)
         weight = factor * message
         return (weight, weight.sum(axis=-1, keepdims=True)), message
@@ -84,7 +87,7 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
     threshold = 32 * steps * tags**2 * tiny / float(info.eps)
     outside = ~is_inside(lengths, steps).T
     certain = jnp.all(outside | (overlap * survived >= threshold))
-    return Messages(factors, forwards, mass, backwards, overlap, certain)
+    return Messages(factors, largest[..., 0], forwards, mass, backwards, overlap, certain)
 
 
 def posterior(
@@ -94,14 +97,18 @@ def posterior(
 
     The counts are [B, N, N], summed over time, or [B, T-1, N, N] where there is a matrix a step.
     """
-    factors, forwards, mass, backwards, overlap, _ = messages
+    factors, taken_out, forwards, mass, backwards, overlap, _ = messages
     steps, _, tags = factors.shape
     per_step = kernel.ndim == 4
     inside = is_inside(lengths, steps)
-    share = jnp.where(inside.T, 1.0 / overlap, 0.0)
+    # Twice `where`: what is not used must not divide by 0 either, its derivative would be NaN.
+    used = inside.T & (overlap > 0)
+    share = jnp.where(used, _reciprocal(jnp.where(used, overlap, 1.0)), 0.0)
     marginals = jnp.moveaxis(forwards * (backwards * share[..., None]), 0, 1)
     left = forwards[:-1]
-    right = (factors * backwards)[1:] * (share[1:] / mass[:-1])[..., None]
+    right = (factors * backwards)[1:] * (
+        share[1:] * jnp.where(used[1:], _reciprocal(jnp.where(used[1:], mass[:-1], 1.0)), 0.0)
+    )[..., None]
     axes = "tb"
     if steps * tags > COPY_ABOVE:
         left, right, axes = jnp.moveaxis(left, 0, 1), jnp.moveaxis(right, 0, 1), "bt"
@@ -118,14 +125,14 @@ def posterior(
     )
     largest = jnp.pad(largest, ((0, 0), (1, 0))) if per_step else largest[:, None]
     later = jnp.arange(steps)[None] > 0
-    log_mass = jnp.where(inside, jnp.log(mass.T) + jnp.where(later, largest, 0.0), 0.0)
+    taken_out = taken_out + jnp.where(later, largest, 0.0)
+    log_mass = jnp.where(inside, jnp.log(mass.T) + taken_out, 0.0)
     return log_mass, marginals, pairs
 
 
 def exp_transitions(transitions: Array) -> tuple[Array, Array]:
     """exp(transitions - largest), and the largest of each matrix."""
-    largest = lax.stop_gradient(transitions.max(axis=(-2, -1), keepdims=True))
-    largest = jnp.where(largest > -jnp.inf, largest, 0.0)
+    largest = largest_finite(transitions, axis=(-2, -1))
     return jnp.exp(transitions - largest), largest[..., 0, 0]
 
 
@@ -149,3 +156,15 @@ def _product(vectors: Float[Array, "B N"], kernel: Float[Array, "#B N N"]) -> Fl
     if kernel.shape[0] == 1:
         return jnp.dot(vectors, kernel[0], precision=lax.Precision.HIGHEST)
     return jnp.einsum("bi,bij->bj", vectors, kernel, precision=lax.Precision.HIGHEST)
+
+
+@jax.custom_jvp
+def _reciprocal(x: Array) -> Array:
+    """1 / x for small x: the derivative of `/` takes 1 / x², which overflows below 1e-19."""
+    return 1.0 / x
+
+
+@_reciprocal.defjvp
+def _reciprocal_derivative(primals, tangents):
+    inverse = _reciprocal(*primals)
+    return inverse, -(inverse * (inverse * tangents[0]))

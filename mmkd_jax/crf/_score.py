@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Integer
+from jaxtyping import Array, Float, Integer
 
 from mmkd_jax.crf._chain import (
     Batch,
@@ -17,7 +17,7 @@ from mmkd_jax.crf._forward_backward import forward_backward
 
 
 @jax.jit
-def score(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "*batch"]:
+def score(chain: LinearChain, tags: Integer[Array, "*batch T"]) -> Float[Array, "*batch"]:
     r"""The unnormalised score :math:`s(y)` of one tag sequence.
 
     Example:
@@ -40,7 +40,7 @@ def score(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "*ba
 
 
 @jax.jit
-def log_prob(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "*batch"]:
+def log_prob(chain: LinearChain, tags: Integer[Array, "*batch T"]) -> Float[Array, "*batch"]:
     r"""The log probability :math:`\log p(y) = s(y) - \log Z` of one tag sequence.
 
     Example:
@@ -64,7 +64,7 @@ def log_prob(chain: LinearChain, tags: Int[Array, "*batch T"]) -> Float[Array, "
     return jnp.where(possible, result, -jnp.inf).reshape(leading_shape(chain))
 
 
-def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
+def batch_score(batch: Batch, tags: Integer[Array, "B T"]) -> Float[Array, "B"]:
     """The score of the tags, without `Batch.offset`."""
     count, steps, n = batch.unary.shape
     inside = is_inside(batch.lengths, steps)
@@ -88,7 +88,7 @@ def batch_score(batch: Batch, tags: Int[Array, "B T"]) -> Float[Array, "B"]:
 
 @jax.custom_vjp
 def known_score(
-    batch: Batch, tags: Int[Array, "B T"], value: Float[Array, "B"]
+    batch: Batch, tags: Integer[Array, "B T"], value: Float[Array, "B"]
 ) -> Float[Array, "B"]:
     """`batch_score` where the search for the tags has found its value already."""
     return value
@@ -111,7 +111,7 @@ def _known_score_backward(residuals, cotangent):
 known_score.defvjp(_known_score_forward, _known_score_backward)
 
 
-def _checked(chain: LinearChain, tags: Array) -> tuple[Batch, Int[Array, "B T"]]:
+def _checked(chain: LinearChain, tags: Array) -> tuple[Batch, Integer[Array, "B T"]]:
     check(chain)
     *leading, steps, _ = chain.emissions.shape
     check_integers(tags, (*leading, steps), "tags", "[..., T]")

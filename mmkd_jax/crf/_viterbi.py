@@ -42,9 +42,10 @@ def viterbi(chain: LinearChain) -> tuple[Int[Array, "*batch T"], Float[Array, "*
     """
     check(chain)
     leading = leading_shape(chain)
-    batch = as_batch(chain, centred=False)
+    batch = as_batch(chain)
     tags, value = _best_path(jax.tree.map(lax.stop_gradient, batch))
-    return tags.reshape(*leading, -1), known_score(batch, tags, value).reshape(leading)
+    score = batch.offset + known_score(batch, tags, value)
+    return tags.reshape(*leading, -1), score.reshape(leading)
 
 
 def _best_path(batch: Batch) -> tuple[Int[Array, "B T"], Float[Array, "B"]]:
