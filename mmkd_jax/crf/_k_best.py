@@ -62,7 +62,7 @@ class Paths(NamedTuple):
 
     tags: Int[Array, "K T B"]
     value: Float[Array, "K B"]  # the score; -inf: there is no such path
-    excluded: Bool[Array, "K B N"]  # tags used up in the group the path came from
+    excluded: Bool[Array, "K N B"]  # tags used up in the group the path came from
     split_at: Int[Array, "K B"]  # the step of that group
     left_value: Float[Array, "K T B"]  # as `value`, for each group of the path
     left_tag: Int[Array, "K T B"]  # the tag it takes at the group's step
@@ -80,8 +80,8 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Float[Array,
         left = jnp.moveaxis(paths.left_value, -1, 0).reshape(count, k * steps)
         value, (parent, t) = left.max(axis=1), jnp.divmod(left.argmax(axis=1), steps)
         tag = paths.left_tag[parent, t, rows]
-        is_same_group = (paths.split_at[parent, rows] == t)[:, None]
-        excluded = is_same_group & paths.excluded[parent, rows]
+        is_same_group = (paths.split_at[parent, rows] == t)[None]
+        excluded = is_same_group & paths.excluded[parent, :, rows].T
         excluded = excluded | _one_hot(paths.tags[parent, t, rows], tags) | _one_hot(tag, tags)
         followed = jnp.take_along_axis(paths.tags, parent[None, None], axis=0)[0]
         used_up = paths._replace(left_value=paths.left_value.at[parent, t, rows].set(-jnp.inf))
@@ -95,7 +95,7 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Float[Array,
         value,
         nothing + steps,
         nothing,
-        (nothing > 0)[:, None] & jnp.zeros((1, tags), bool),
+        (nothing > 0)[None] & jnp.zeros((tags, 1), bool),
     )
     none = jax.tree.map(lambda x: jnp.zeros_like(x, shape=(k, *x.shape)) + x[None], first)
     none = none._replace(left_value=jnp.full_like(none.left_value, -jnp.inf))
@@ -106,12 +106,12 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Float[Array,
 
 def _walk_back(
     batch: Batch,
-    messages: Float[Array, "T B N"],
+    messages: Float[Array, "T N B"],
     followed: Int[Array, "T B"],
     value: Float[Array, "B"],
     split_at: Int[Array, "B"],
     tag: Int[Array, "B"],
-    excluded: Bool[Array, "B N"],
+    excluded: Bool[Array, "N B"],
 ) -> Paths:
     """The path that follows another after step ``split_at``, has ``tag`` there, and then the best.
 
@@ -119,21 +119,20 @@ def _walk_back(
     """
     last_step = batch.lengths - 1
 
-    def step(after, columns, message, followed, t):
-        scores = before_tag(message, columns, after, t < last_step)
+    def step(after, transitions, message, followed, t):
+        scores = before_tag(message, transitions, after, t < last_step)
         _, best = best_tag(scores)
         here = jnp.where(t < split_at, best, jnp.where(t == split_at, tag, followed))
-        chosen = _one_hot(here, scores.shape[-1])
-        taken = chosen | (excluded & (t == split_at)[:, None])
+        chosen = _one_hot(here, len(scores))
+        taken = chosen | (excluded & (t == split_at)[None])
         other_score, other = best_tag(jnp.where(taken, -jnp.inf, scores))
-        loss = other_score - jnp.where(chosen, scores, 0.0).sum(axis=-1)
+        loss = other_score - jnp.where(chosen, scores, 0.0).sum(axis=0)
         open_ = (t <= jnp.minimum(split_at, last_step)) & (value > -jnp.inf)
         return here, (here, jnp.where(open_, value + loss, -jnp.inf), other)
 
-    columns = jnp.swapaxes(batch.transitions, -1, -2)
     time = jnp.arange(len(messages))
     _, (tags, left_value, left_tag) = scan_steps(
-        step, jnp.zeros_like(tag), columns, messages, followed, time, reverse=True
+        step, jnp.zeros_like(tag), batch.transitions, messages, followed, time, reverse=True
     )
     return Paths(tags, value, excluded, split_at, left_value, left_tag)
 
@@ -142,5 +141,5 @@ def _insert(paths: Paths, rank: int | Array, path: Paths) -> Paths:
     return jax.tree.map(lambda all_, one: all_.at[rank].set(one), paths, path)
 
 
-def _one_hot(tag: Int[Array, "B"], tags: int) -> Bool[Array, "B N"]:
-    return tag[:, None] == jnp.arange(tags)[None]
+def _one_hot(tag: Int[Array, "B"], tags: int) -> Bool[Array, "N B"]:
+    return tag[None] == jnp.arange(tags)[:, None]

@@ -106,9 +106,8 @@ def posterior(
     share = jnp.where(used, _reciprocal(jnp.where(used, overlap, 1.0)), 0.0)
     marginals = jnp.moveaxis(forwards * (backwards * share[..., None]), 0, 1)
     left = forwards[:-1]
-    right = (factors * backwards)[1:] * (
-        share[1:] * jnp.where(used[1:], _reciprocal(jnp.where(used[1:], mass[:-1], 1.0)), 0.0)
-    )[..., None]
+    before = _reciprocal(jnp.where(used[1:], mass[:-1], 1.0))
+    right = (factors * backwards)[1:] * (share[1:] * before)[..., None]
     axes = "tb"
     if steps * tags > COPY_ABOVE:
         left, right, axes = jnp.moveaxis(left, 0, 1), jnp.moveaxis(right, 0, 1), "bt"

@@ -53,75 +53,75 @@ def _best_path(batch: Batch) -> tuple[Int[Array, "B T"], Float[Array, "B"]]:
     messages, value = best_messages(batch)
     last_step = batch.lengths - 1
 
-    def backward(after, columns, message, t):
-        _, tag = best_tag(before_tag(message, columns, after, t < last_step))
+    def backward(after, transitions, message, t):
+        _, tag = best_tag(before_tag(message, transitions, after, t < last_step))
         return tag, tag
 
-    columns = jnp.swapaxes(batch.transitions, -1, -2)
-    start = jnp.zeros_like(batch.lengths)
-    _, tags = scan_steps(backward, start, columns, messages, jnp.arange(steps), reverse=True)
+    start, time = jnp.zeros_like(batch.lengths), jnp.arange(steps)
+    _, tags = scan_steps(backward, start, batch.transitions, messages, time, reverse=True)
     used = is_inside(batch.lengths, steps) & (value > -jnp.inf)[:, None]
     return jnp.where(used, tags.T, -1), value
 
 
-def best_messages(batch: Batch) -> tuple[Float[Array, "T B N"], Float[Array, "B"]]:
+def best_messages(batch: Batch) -> tuple[Float[Array, "T N B"], Float[Array, "B"]]:
     """The score of the best way to each tag at each step, up to a constant a step.
 
     Also the score of the best path: -inf where there is none, 0 for length 0.
     """
-    scores = jnp.moveaxis(batch.unary, 1, 0)
+    # The batch comes last: loops over it vectorise whatever the number of tags is.
+    scores = jnp.transpose(batch.unary, (1, 2, 0))
+    time = jnp.arange(len(scores))
 
     def forward(carry, transitions, scores, t):
-        # Taking out the largest of the step before keeps the digits of long chains and of large
-        # scores.
+        # Taking out the largest of the step before keeps the digits of a long chain.
         before, largest = carry
         reached = jnp.where(t == 0, 0.0, _best_reached(before, transitions))
         after = scores - largest + reached
-        largest = after.max(axis=-1, keepdims=True)
+        largest = after.max(axis=0, keepdims=True)
         carry = after, jnp.where(largest > -jnp.inf, largest, 0.0)
-        return carry, (after, largest[:, 0])
+        return carry, (after, largest[0])
 
     first = jnp.zeros_like(scores[0])
-    carry = first, first[:, :1]
-    time = jnp.arange(len(scores))
+    carry = first, first[:1]
     _, (messages, largest) = scan_steps(forward, carry, batch.transitions, scores, time)
     inside = is_inside(batch.lengths, len(scores)).T
     return messages, jnp.where(inside, largest, 0.0).sum(axis=0)
 
 
 def before_tag(
-    message: Float[Array, "B N"],
-    columns: Float[Array, "#B N N"],
+    message: Float[Array, "N B"],
+    transitions: Float[Array, "#B N N"],
     after: Int[Array, "B"],
     has_next: Bool[Array, "B"],
-) -> Float[Array, "B N"]:
-    """The score of each tag given the tag after it; ``columns`` are transposed transitions."""
-    if columns.shape[0] == 1:
-        rows = columns[0][after]
+) -> Float[Array, "N B"]:
+    """The score of each tag given the tag after it."""
+    if transitions.shape[0] == 1:
+        columns = transitions[0][:, after]
     else:
-        rows = jnp.take_along_axis(columns, after[:, None, None], axis=1)[:, 0]
-    return message + jnp.where(has_next[:, None], rows, 0.0)
+        columns = jnp.take_along_axis(transitions, after[:, None, None], axis=2)[..., 0].T
+    return message + jnp.where(has_next[None], columns, 0.0)
 
 
-def best_tag(scores: Float[Array, "B N"]) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
+def best_tag(scores: Float[Array, "N B"]) -> tuple[Float[Array, "B"], Int[Array, "B"]]:
     """The largest, and the first tag that has it."""
-    tags = scores.shape[-1]
+    tags = len(scores)
     if tags > UNROLL_UP_TO:
-        return scores.max(axis=-1), jnp.argmax(scores, axis=-1).astype(jnp.int32)
-    best, tag = scores[:, 0], jnp.zeros_like(scores[:, 0], jnp.int32)
+        return scores.max(axis=0), jnp.argmax(scores, axis=0).astype(jnp.int32)
+    best, tag = scores[0], jnp.zeros_like(scores[0], jnp.int32)
     for j in range(1, tags):
-        better = scores[:, j] > best
-        best, tag = jnp.where(better, scores[:, j], best), jnp.where(better, j, tag)
+        better = scores[j] > best
+        best, tag = jnp.where(better, scores[j], best), jnp.where(better, j, tag)
     return best, tag
 
 
 def _best_reached(
-    before: Float[Array, "B N"], transitions: Float[Array, "#B N N"]
-) -> Float[Array, "B N"]:
-    tags = transitions.shape[-1]
+    before: Float[Array, "N B"], transitions: Float[Array, "#B N N"]
+) -> Float[Array, "N B"]:
+    transitions = jnp.moveaxis(transitions, 0, -1)
+    tags = len(before)
     if tags > UNROLL_UP_TO:
-        return (before[..., None] + transitions).max(axis=1)
-    best = before[:, :1] + transitions[:, 0]
+        return (before[:, None] + transitions).max(axis=0)
+    best = before[:1] + transitions[0]
     for i in range(1, tags):
-        best = jnp.maximum(best, before[:, i : i + 1] + transitions[:, i])
+        best = jnp.maximum(best, before[i : i + 1] + transitions[i])
     return best
