@@ -18,8 +18,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
-from mmkd_jax.crf._scaled import scan_steps
 from mmkd_jax.crf._score import known_score
+from mmkd_jax.crf._time import scan_steps
 from mmkd_jax.crf._viterbi import before_tag, best_messages, best_tag
 
 

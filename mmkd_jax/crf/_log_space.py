@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mmkd_jax.crf._chain import is_inside, largest_finite
-from mmkd_jax.crf._scaled import scan_steps
+from mmkd_jax.crf._time import scan_steps
 
 
 def forward_messages(

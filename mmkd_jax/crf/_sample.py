@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 from mmkd_jax.crf import _log_space, _scaled
 from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
 from mmkd_jax.crf._folding import folds_vmap
-from mmkd_jax.crf._scaled import scan_steps
+from mmkd_jax.crf._time import scan_steps
 
 
 @functools.partial(jax.jit, static_argnames="n")

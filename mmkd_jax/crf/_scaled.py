@@ -24,6 +24,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from mmkd_jax.crf._chain import is_inside, largest_finite
+from mmkd_jax.crf._time import scan_steps
 
 # Up to this many tags a product with the transitions is written as N multiply-adds, which XLA
 # fuses into one loop; above it a dot is faster. Measured on a CPU (benchmarks/crf.py).
@@ -133,19 +134,6 @@ def exp_transitions(transitions: Array) -> tuple[Array, Array]:
     """exp(transitions - largest), and the largest of each matrix."""
     largest = largest_finite(transitions, axis=(-2, -1))
     return jnp.exp(transitions - largest), largest[..., 0, 0]
-
-
-def scan_steps(step, carry, transitions, *inputs, reverse=False):
-    """`lax.scan` of ``step(carry, transitions, *inputs)`` over time.
-
-    The transitions into a step (in reverse: out of it) are the same everywhere, or one a step; the
-    step that has none gets zeros.
-    """
-    if transitions.ndim == 4:
-        none = (0, 1) if reverse else (1, 0)
-        matrices = jnp.pad(jnp.moveaxis(transitions, 1, 0), (none, (0, 0), (0, 0), (0, 0)))
-        return lax.scan(lambda c, x: step(c, *x), carry, (matrices, *inputs), reverse=reverse)
-    return lax.scan(lambda c, x: step(c, transitions, *x), carry, inputs, reverse=reverse)
 
 
 def _product(vectors: Float[Array, "B N"], kernel: Float[Array, "#B N N"]) -> Float[Array, "B N"]:

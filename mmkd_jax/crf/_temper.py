@@ -1,6 +1,7 @@
 """Sharper or flatter distributions."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ def temper(chain: LinearChain, temperature: float | Array) -> LinearChain:
     if not isinstance(temperature, jax.core.Tracer) and not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
 
-    def divided(scores: Array | None) -> Array | None:
+    def divided(scores: Any) -> Array | None:
         if scores is None:
             return None
         # -inf stays -inf, and its derivative by the temperature is 0, not NaN.

@@ -6,8 +6,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from mmkd_jax.crf._chain import Batch, LinearChain, as_batch, check, is_inside, leading_shape
-from mmkd_jax.crf._scaled import scan_steps
 from mmkd_jax.crf._score import known_score
+from mmkd_jax.crf._time import scan_steps
 
 # Up to this many tags a maximum over the tags is written as N maxima, which XLA fuses into one
 # loop; its own reductions are slower, but compile at any size. Measured on a CPU.
