@@ -138,6 +138,8 @@ def as_batch(chain: LinearChain) -> Batch:
         )
         unary = _with_boundary(unary, start, end, lengths)
     transitions = _flat_transitions(chain.transitions, leading, tags).astype(dtype)
+    if transitions.ndim == 4:
+        transitions = jnp.where(inside[:, 1:, None], transitions, 0.0)
     return Batch(unary, transitions, lengths, offset)
 
 

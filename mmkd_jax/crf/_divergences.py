@@ -40,7 +40,7 @@ def entropy(p: LinearChain) -> Float[Array, "*batch"]:
     Returns:
       ``[...]``, 0 for length 0 and where no sequence is possible.
     """
-    check(p)
+    check(p, "p")
     batch = as_batch(p)
     posterior = forward_backward(batch.unary, batch.transitions, batch.lengths)
     return _expected_surprise(posterior, posterior, batch).reshape(leading_shape(p))

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from mmkd_jax.crf._chain import LinearChain, check
 
 
-def temper(chain: LinearChain, temperature: float | Array) -> LinearChain:
+def temper(chain: LinearChain, temperature: ArrayLike) -> LinearChain:
     r"""The chain of :math:`p^{1/\tau}`, renormalised: all scores divided by the temperature.
 
     This is the temperature of whole sequences. Raising each marginal to the power

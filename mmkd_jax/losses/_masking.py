@@ -34,10 +34,12 @@ def unit_vectors(vectors: Float[Array, "*n D"]) -> Float[Array, "*n D"]:
     """The vectors divided by their lengths; a zero vector stays zero, with a finite gradient.
 
     Dividing by the largest entry first keeps squares, and the powers in the gradient, from
-    overflowing or underflowing. It changes no direction, so it needs no gradient of its own.
+    overflowing or underflowing. It changes no direction, so it needs no gradient of its own. The
+    gradient itself grows as the vector shrinks: below about 1e-19 a vector counts as zero, or
+    else the gradient might leave the range of float32.
     """
     largest = lax.stop_gradient(jnp.abs(vectors).max(axis=-1, keepdims=True))
-    some = largest >= jnp.finfo(vectors.dtype).tiny
+    some = largest > jnp.finfo(vectors.dtype).tiny ** 0.5
     scaled = vectors / jnp.where(some, largest, 1.0)
     squares = jnp.where(some, jnp.square(scaled).sum(axis=-1, keepdims=True), 1.0)
     return scaled * lax.rsqrt(squares)

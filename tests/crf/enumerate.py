@@ -24,30 +24,32 @@ class Enumeration:
         self.chain = chain
         paths = list(itertools.product(range(self.tags), repeat=self.length))
         self.paths = np.array(paths, int).reshape(len(paths), self.length)
-        self.scores = np.array([self.score(path) for path in self.paths])
+        self.scores = self._scores(self.paths)
         self.log_z = log_sum_exp(self.scores)
         finite = self.log_z if np.isfinite(self.log_z) else 0.0
         self.log_probs = self.scores - finite
         self.probs = np.exp(self.log_probs)
 
+    def _scores(self, paths: np.ndarray) -> np.ndarray:
+        """The sum of the scores of each path, term by term."""
+        total = np.zeros(len(paths))
+        for t in range(self.length):
+            total += np.float64(self.chain.emissions)[t, paths[:, t]]
+        for t in range(self.length - 1):
+            matrix = np.float64(self.chain.transitions)
+            matrix = matrix if matrix.ndim == 2 else matrix[t]
+            total += matrix[paths[:, t], paths[:, t + 1]]
+        if self.length and self.chain.start is not None:
+            total += np.float64(self.chain.start)[paths[:, 0]]
+        if self.length and self.chain.end is not None:
+            total += np.float64(self.chain.end)[paths[:, -1]]
+        return total
+
     def score(self, path) -> float:
-        """The sum of the scores, term by term."""
-        path = [int(tag) for tag in path[: self.length]]
-        if any(not 0 <= tag < self.tags for tag in path):
-            return -np.inf
-        if not path:
-            return 0.0
-        transitions = np.asarray(self.chain.transitions, np.float64)
-        if transitions.ndim == 2:
-            transitions = np.broadcast_to(transitions, (self.steps - 1, self.tags, self.tags))
-        emissions = np.asarray(self.chain.emissions, np.float64)
-        total = sum(emissions[t, tag] for t, tag in enumerate(path))
-        total += sum(transitions[t][pair] for t, pair in enumerate(itertools.pairwise(path)))
-        if self.chain.start is not None:
-            total += np.float64(self.chain.start[path[0]])
-        if self.chain.end is not None:
-            total += np.float64(self.chain.end[path[-1]])
-        return float(total)
+        """The score of one path, -inf where one of its tags is none."""
+        path = np.asarray(path)[None, : self.length]
+        legal = ((path >= 0) & (path < self.tags)).all()
+        return float(self._scores(path)[0]) if legal else -np.inf
 
     def padded(self, path) -> np.ndarray:
         """A path with -1 behind its length."""
@@ -57,16 +59,16 @@ class Enumeration:
     def marginals(self) -> np.ndarray:
         """[T, N]."""
         result = np.zeros((self.steps, self.tags))
-        for path, prob in zip(self.paths, self.probs, strict=True):
-            result[range(self.length), path] += prob
+        for t in range(self.length):
+            np.add.at(result[t], self.paths[:, t], self.probs)
         return result
 
     @property
     def pair_marginals(self) -> np.ndarray:
         """[T-1, N, N]."""
         result = np.zeros((self.steps - 1, self.tags, self.tags))
-        for path, prob in zip(self.paths, self.probs, strict=True):
-            result[range(self.length - 1), path[:-1], path[1:]] += prob
+        for t in range(self.length - 1):
+            np.add.at(result[t], (self.paths[:, t], self.paths[:, t + 1]), self.probs)
         return result
 
     @property

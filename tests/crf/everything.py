@@ -133,7 +133,8 @@ def enumerated_counts(
     }
     return {
         name: summed_to(
-            counts[name].reshape((*leading, *counts[name].shape[1:])), np.shape(getattr(chain, name))
+            counts[name].reshape((*leading, *counts[name].shape[1:])),
+            np.shape(getattr(chain, name)),
         )
         for name in FIELDS
         if getattr(chain, name) is not None

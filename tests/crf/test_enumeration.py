@@ -26,8 +26,17 @@ def check(p, q):
     assert_paths_right(actual, p)
 
 
-@pytest.mark.parametrize("ends", [None, "shared", "one a sequence"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind,ends",
+    [
+        ("shared", None),
+        ("shared", "shared"),
+        ("one a sequence", "shared"),
+        ("one a sequence", "one a sequence"),
+        ("one a step", None),
+        ("one a step", "one a sequence"),
+    ],
+)
 def test_ragged_batch(kind, ends):
     check(random_chain(0, kind=kind, ends=ends), random_chain(1, kind=kind, ends=ends))
 
@@ -50,9 +59,7 @@ def test_no_lengths_are_full_lengths():
     np.testing.assert_allclose(crf.log_partition(chain), right, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "shape", [(2, 3, 3, 3), (2, 1, 3, 3), (1, 3, 3, 3), (1, 1, 3, 3), (2, 1, 4, 3, 3)]
-)
+@pytest.mark.parametrize("shape", [(2, 1, 3, 3), (1, 1, 3, 3), (1, 3, 4, 3, 3)])
 def test_two_leading_axes_and_transitions_shared_along_some(shape):
     lengths = RAGGED.reshape(2, 3)
     p, q = (random_chain(s, leading=(2, 3), ends="one a sequence", lengths=lengths) for s in (7, 8))
@@ -80,8 +87,10 @@ def test_lengths_and_tags_of_narrow_integers(dtype):
     np.testing.assert_array_equal(crf.score(chain, tags.astype(dtype)), crf.score(wide, tags))
 
 
-@pytest.mark.parametrize("leading,steps,tags", [((1,), 1, 3), ((1,), 1, 1), ((2,), 4, 1)])
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]])
+@pytest.mark.parametrize(
+    "leading,steps,tags,kind",
+    [((1,), 1, 3, KINDS[0]), ((1,), 1, 3, KINDS[2]), ((), 1, 1, KINDS[0]), ((2,), 4, 1, KINDS[2])],
+)
 def test_one_step_one_tag_one_sequence(leading, steps, tags, kind):
     shape = dict(leading=leading, steps=steps, tags=tags, kind=kind, lengths=None)
     p, q = random_chain(12, **shape), random_chain(13, **shape)

@@ -68,7 +68,9 @@ def test_divergence_is_infinite_where_q_forbids_what_p_allows():
     emissions = q.emissions.copy()
     emissions[:, 1, 2] = -np.inf
     actual = check(p, with_scores(q, {"emissions": emissions}))
-    assert (actual["kl_divergence"] == np.where(p.lengths > 1, np.inf, actual["kl_divergence"])).all()
+    assert (
+        actual["kl_divergence"] == np.where(p.lengths > 1, np.inf, actual["kl_divergence"])
+    ).all()
     assert np.isfinite(actual["kl_divergence"][:2]).all()
     transitions = q.transitions.copy()
     transitions[0, 1] = -np.inf

