@@ -124,7 +124,8 @@ def as_batch(chain: LinearChain) -> Batch:
     *leading, steps, tags = chain.emissions.shape
     dtype = _compute_dtype(chain)
     count = math.prod(leading)
-    lengths = flat_lengths(chain)
+    chain = _on_equal_terms(dataclasses.replace(chain, lengths=flat_lengths(chain)))
+    lengths = chain.lengths
     inside = is_inside(lengths, steps)[..., None]
     emissions = chain.emissions.reshape(count, steps, tags).astype(dtype)
     largest = largest_finite(emissions, axis=-1)
@@ -161,6 +162,22 @@ def flat_lengths(chain: LinearChain) -> Int[Array, "B"]:
     lengths = jnp.asarray(chain.lengths)
     lengths = lengths.astype(jnp.promote_types(lengths.dtype, jnp.int32))
     return jnp.clip(lengths, 0, steps).astype(jnp.int32).reshape(-1)
+
+
+def _on_equal_terms(chain: LinearChain) -> LinearChain:
+    """Under `jax.shard_map`, lets what all devices share vary over them like the rest.
+
+    The derivatives written by hand here return what one device has to say of a shared field; this
+    is where JAX sums it over the devices.
+    """
+    axes = [jax.typeof(leaf).manual_axis_type.varying for leaf in jax.tree.leaves(chain)]
+    everywhere = frozenset().union(*axes)
+
+    def varying(leaf):
+        missing = everywhere - jax.typeof(leaf).manual_axis_type.varying
+        return lax.pcast(leaf, tuple(sorted(missing)), to="varying") if missing else leaf
+
+    return jax.tree.map(varying, chain)
 
 
 def is_inside(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "B T"]:

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmkd_jax import crf
@@ -36,8 +35,9 @@ def values(p: crf.LinearChain, q: crf.LinearChain, tags) -> dict[str, jax.Array]
     }
 
 
-def _weighted(value: jax.Array) -> jax.Array:
-    return (value * weights(value.shape)).sum()
+def weighted_sum(value, rank: int):
+    """A scalar of an array: fixed weights along its last axes, the same for every sequence."""
+    return (value * np.broadcast_to(weights(value.shape[-rank:]), value.shape)).sum()
 
 
 # A scalar of each function that has a derivative, for the gradients by p or by q.
@@ -45,8 +45,8 @@ TOTALS = {
     "score by p": lambda p, q, tags: crf.score(p, tags).sum(),
     "log_partition by p": lambda p, q, tags: crf.log_partition(p).sum(),
     "log_prob by p": lambda p, q, tags: crf.log_prob(p, tags).sum(),
-    "marginals by p": lambda p, q, tags: _weighted(crf.marginals(p)),
-    "pair_marginals by p": lambda p, q, tags: _weighted(crf.pair_marginals(p)),
+    "marginals by p": lambda p, q, tags: weighted_sum(crf.marginals(p), 2),
+    "pair_marginals by p": lambda p, q, tags: weighted_sum(crf.pair_marginals(p), 3),
     "viterbi by p": lambda p, q, tags: crf.viterbi(p)[1].sum(),
     "k_best by p": lambda p, q, tags: crf.k_best(p, K)[1].sum(),
     "entropy by p": lambda p, q, tags: crf.entropy(p).sum(),

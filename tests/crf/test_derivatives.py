@@ -11,15 +11,15 @@ from mmkd_jax import crf
 from tests.crf import enumerate as brute
 from tests.crf.chains import KINDS, forbid, random_chain
 from tests.crf.everything import (
-    K,
     TOTALS,
+    K,
     along,
     assert_finite,
     differentiate,
     gradients,
     random_direction,
     scores_of,
-    weights,
+    weighted_sum,
     with_scores,
 )
 
@@ -41,7 +41,7 @@ def enumerated_total(name, p, q):
             return sum(one.score(path) - one.log_z for one, path in zip(ps, TAGS, strict=True))
         case "marginals" | "pair_marginals" as field:
             value = np.stack([getattr(one, field) for one in ps])
-            return (value * weights(value.shape)).sum()
+            return weighted_sum(value, 2 if field == "marginals" else 3)
         case "viterbi":
             return sum(one.viterbi[1] for one in ps)
         case "k_best":
@@ -113,7 +113,7 @@ def test_gradients_where_no_path_is_left():
     for name in set(TOTALS) - {"score by p"}:
         if name.endswith("by p"):
             assert (found[name]["emissions"][3:] == 0).all(), name
-        close = dict(atol=2e-6, rtol=1e-6, err_msg=name)
+        close = {"atol": 2e-6, "rtol": 1e-6, "err_msg": name}
         np.testing.assert_allclose(
             found[name]["emissions"][:3], free[name]["emissions"][:3], **close
         )

@@ -92,7 +92,7 @@ def test_lengths_and_tags_of_narrow_integers(dtype):
     [((1,), 1, 3, KINDS[0]), ((1,), 1, 3, KINDS[2]), ((), 1, 1, KINDS[0]), ((2,), 4, 1, KINDS[2])],
 )
 def test_one_step_one_tag_one_sequence(leading, steps, tags, kind):
-    shape = dict(leading=leading, steps=steps, tags=tags, kind=kind, lengths=None)
+    shape = {"leading": leading, "steps": steps, "tags": tags, "kind": kind, "lengths": None}
     p, q = random_chain(12, **shape), random_chain(13, **shape)
     path = random_tags(leading, steps=steps, tags=tags)
     actual = jax.tree.map(np.asarray, values(p, q, path))
@@ -145,7 +145,7 @@ def test_paper_example():
     with np.errstate(divide="ignore"):
         psi = np.log(np.float32([[[2, 0.5], [0.5, 2]], [[1 / 3, 3], [4, 1 / 4]]]))
     chain = crf.LinearChain(np.zeros((3, 2), np.float32), psi)
-    close = dict(atol=6e-4)
+    close = {"atol": 6e-4}
     np.testing.assert_allclose(crf.log_partition(chain), np.log(18.9583), rtol=1e-5)
     tags, scores = crf.k_best(chain, 2)
     assert tags.tolist() == [[1, 1, 0], [0, 0, 1]]

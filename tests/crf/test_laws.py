@@ -123,7 +123,7 @@ def test_divergence_from_itself_is_zero_and_so_is_its_gradient(p):
 def test_entropies_and_divergences(p, q):
     mixed, alone = found(p, q), found(p)
     entropy = mixed["entropy"]
-    close = dict(rtol=1e-5, atol=2e-4)
+    close = {"rtol": 1e-5, "atol": 2e-4}
     np.testing.assert_allclose(alone["cross_entropy"], entropy, **close)
     np.testing.assert_allclose(mixed["cross_entropy"] - entropy, mixed["kl_divergence"], **close)
     assert (mixed["kl_divergence"] >= -2e-4).all()

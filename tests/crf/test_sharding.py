@@ -15,7 +15,7 @@ from tests.crf.everything import assert_all_close, gradients, scores_of, values,
 B, T, N = 16, 5, 3
 LENGTHS = (np.arange(B) % 6).astype(np.int32)
 TAGS = np.random.default_rng(0).integers(0, N, (B, T)).astype(np.int32)
-CLOSE = dict(atol=2e-6, rtol=2e-6)
+CLOSE = {"atol": 2e-6, "rtol": 2e-6}
 
 pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason="needs eight devices")
 
@@ -101,6 +101,33 @@ def test_gradients_under_shard_map(kind):
         local, mesh=mesh(), in_specs=(specs(p), specs(q), P("data")), out_specs=out_specs
     )
     assert_all_close(jax.jit(mapped)(p, q, TAGS), desired, **CLOSE)
+
+
+def test_chains_without_ends_and_lengths_under_shard_map():
+    """What a function makes up itself, lengths of T, meets what differs from device to device."""
+    chain = random_chain(2, leading=(B,), ends=None, lengths=None)
+    mapped = jax.shard_map(
+        lambda e, t: everything_but_divergences(crf.LinearChain(e, t)),
+        mesh=mesh(),
+        in_specs=(P("data"), P()),
+        out_specs=P("data"),
+    )
+    actual = jax.jit(mapped)(chain.emissions, chain.transitions)
+    desired = everything_but_divergences(chain)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, **CLOSE), actual, desired)
+    samples = jax.jit(
+        jax.shard_map(
+            lambda e, t: crf.sample(jax.random.key(0), crf.LinearChain(e, t), 3),
+            mesh=mesh(),
+            in_specs=(P("data"), P()),
+            out_specs=P(None, "data"),
+        )
+    )(chain.emissions, chain.transitions)
+    assert samples.shape == (3, B, T) and (samples >= 0).all()
+
+
+def everything_but_divergences(chain):
+    return crf.log_partition(chain), crf.entropy(chain), crf.viterbi(chain), crf.k_best(chain, 3)
 
 
 def test_a_loss_over_shard_map():

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.extend import core
 
 from mmkd_jax import crf
 from tests.crf.chains import KINDS, random_chain
 from tests.crf.everything import (
     TOTALS,
+    K,
     assert_all_close,
     gradients,
     scores_of,
@@ -22,7 +24,7 @@ from tests.crf.everything import (
 
 B, T, N = 6, 5, 3
 TAGS = np.random.default_rng(0).integers(0, N, (B, T)).astype(np.int32)
-CLOSE = dict(atol=3e-6, rtol=3e-6)
+CLOSE = {"atol": 3e-6, "rtol": 3e-6}
 
 # The functions of one chain, as a user calls them: alone.
 ALONE = {
@@ -195,11 +197,11 @@ def equations(jaxpr):
         yield equation
         for inner in jax.tree.leaves(
             list(equation.params.values()),
-            is_leaf=lambda x: isinstance(x, jax.extend.core.ClosedJaxpr | jax.extend.core.Jaxpr),
+            is_leaf=lambda x: isinstance(x, core.ClosedJaxpr | core.Jaxpr),
         ):
-            if isinstance(inner, jax.extend.core.ClosedJaxpr):
+            if isinstance(inner, core.ClosedJaxpr):
                 yield from equations(inner.jaxpr)
-            elif isinstance(inner, jax.extend.core.Jaxpr):
+            elif isinstance(inner, core.Jaxpr):
                 yield from equations(inner)
 
 
@@ -221,10 +223,10 @@ def test_every_dot_is_of_the_highest_precision(kind, tags):
     assert dots
     highest = (lax.Precision.HIGHEST, lax.Precision.HIGHEST)
     assert {equation.params["precision"] for equation in dots} == {highest}
-    assert not any("conv" in e.primitive.name for e in equations(jaxpr))
+    assert not any("conv_general" in e.primitive.name for e in equations(jaxpr))
 
 
-LARGE = dict(leading=(4,), steps=64, tags=32, lengths=None)
+LARGE = {"leading": (4,), "steps": 64, "tags": 32, "lengths": None}
 
 
 @pytest.mark.parametrize(
@@ -240,8 +242,8 @@ def test_no_matrix_a_step_is_ever_held(name):
 
     jaxpr = jax.make_jaxpr(jax.value_and_grad(total))((scores_of(p), scores_of(q))).jaxpr
     largest = max(int(np.prod(v.aval.shape)) for e in equations(jaxpr) for v in e.outvars)
-    # k-best keeps K paths, each with its groups; everything else a few numbers a tag and step.
-    assert largest <= max(4 * 64 * 32, 8 * 64 * 4, 4 * 32 * 32) * 2
+    paths = K if name == "k_best by p" else 1
+    assert largest <= paths * 4 * 64 * 32
 
 
 def test_pair_marginals_are_where_a_matrix_a_step_is_held():
