@@ -78,7 +78,8 @@ def _best_paths(batch: Batch, k: int) -> tuple[Int[Array, "K B T"], Float[Array,
     def find_next(paths: Paths, rank):
         # argmax over [K, T] of each sequence; what is not yet found or used up is -inf.
         left = jnp.moveaxis(paths.left_value, -1, 0).reshape(count, k * steps)
-        value, (parent, t) = left.max(axis=1), jnp.divmod(left.argmax(axis=1), steps)
+        best = left.argmax(axis=1).astype(jnp.int32)
+        value, (parent, t) = left.max(axis=1), jnp.divmod(best, steps)
         tag = paths.left_tag[parent, t, rows]
         is_same_group = (paths.split_at[parent, rows] == t)[None]
         excluded = is_same_group & paths.excluded[parent, :, rows].T

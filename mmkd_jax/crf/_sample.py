@@ -63,7 +63,8 @@ def _draw(batch: Batch, uniform: Float[Array, "T B n"]) -> Int[Array, "n B T"]:
         return tag, tag
 
     columns = jnp.swapaxes(batch.transitions, -1, -2)
-    start = jnp.zeros_like(uniform[0], jnp.int32)
+    # `lengths` lends its placement: under shard_map a carry must keep its own.
+    start = jnp.zeros_like(uniform[0], jnp.int32) + 0 * batch.lengths[:, None]
     messages = jnp.moveaxis(messages, 1, 0)
     _, drawn = scan_steps(step, start, columns, messages, uniform, time, reverse=True)
     ends = jnp.take_along_axis(messages, jnp.maximum(last_step, 0)[None, :, None], axis=0)[0]

@@ -45,7 +45,7 @@ def viterbi(chain: LinearChain) -> tuple[Int[Array, "*batch T"], Float[Array, "*
     batch = as_batch(chain)
     tags, value = _best_path(jax.tree.map(lax.stop_gradient, batch))
     score = batch.offset + known_score(batch, tags, value)
-    return tags.reshape(*leading, -1), score.reshape(leading)
+    return tags.reshape(*leading, tags.shape[-1]), score.reshape(leading)
 
 
 def _best_path(batch: Batch) -> tuple[Int[Array, "B T"], Float[Array, "B"]]:

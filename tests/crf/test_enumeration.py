@@ -101,6 +101,16 @@ def test_one_step_one_tag_one_sequence(leading, steps, tags, kind):
     assert crf.sample(jax.random.key(0), p, 2).shape == (2, *leading, steps)
 
 
+def test_empty_batch():
+    chain = crf.LinearChain(np.zeros((0, 5, 3), np.float32), np.zeros((3, 3), np.float32))
+    found = values(chain, chain, random_tags((0,)))
+    assert found["log_partition"].shape == found["kl_divergence"].shape == (0,)
+    assert found["marginals"].shape == (0, 5, 3) and found["viterbi_tags"].shape == (0, 5)
+    assert found["k_best_tags"].shape == (0, 8, 5)
+    assert (found["counts_transitions"] == 0).all()
+    assert crf.sample(jax.random.key(0), chain, 2).shape == (2, 0, 5)
+
+
 def test_length_zero():
     chain = random_chain(14, lengths=np.zeros(6, np.int32))
     found = values(chain, random_chain(15), random_tags((6,)))

@@ -205,6 +205,24 @@ def equations(jaxpr):
                 yield from equations(inner)
 
 
+def test_vmap_of_single_sequences_keeps_shared_transitions_shared():
+    """One matrix for all, not a copy each: the products stay one large dot."""
+    chain = random_chain(18, tags=40, ends=None)
+
+    def gradient(emissions, transitions):
+        def total(*scores):
+            return crf.log_partition(crf.LinearChain(*scores)).sum()
+
+        return jax.grad(total, (0, 1))(emissions, transitions)
+
+    def separate_dots(function):
+        jaxpr = jax.make_jaxpr(function)(chain.emissions, chain.transitions).jaxpr
+        dots = [e for e in equations(jaxpr) if e.primitive.name == "dot_general"]
+        return sum(any(e.params["dimension_numbers"][1]) for e in dots), len(dots)
+
+    assert separate_dots(jax.vmap(gradient, (0, None))) == separate_dots(gradient)
+
+
 def with_second_derivatives(p, q, tags):
     def total(fields):
         by = gradients(with_scores(p, fields), with_scores(q, fields), tags)
