@@ -8,6 +8,13 @@ on sharded arrays.
 """
 
 from mmkd_jax.losses._annealing import annealing
+from mmkd_jax.losses._crf_cross_entropy import crf_cross_entropy
+from mmkd_jax.losses._crf_kl import crf_kl
+from mmkd_jax.losses._crf_nll import crf_nll
+from mmkd_jax.losses._crf_posterior import crf_posterior
+from mmkd_jax.losses._crf_top_k import crf_top_k
+from mmkd_jax.losses._emission import emission_kl
+from mmkd_jax.losses._marginal_kl import marginal_kl
 from mmkd_jax.losses._mean import weighted_mean
 from mmkd_jax.losses._sentence import sentence_alignment
 from mmkd_jax.losses._structure import structure_alignment
@@ -16,6 +23,13 @@ from mmkd_jax.losses._word import word_alignment
 
 __all__ = [
     "annealing",
+    "crf_cross_entropy",
+    "crf_kl",
+    "crf_nll",
+    "crf_posterior",
+    "crf_top_k",
+    "emission_kl",
+    "marginal_kl",
     "sentence_alignment",
     "structure_alignment",
     "token_alignment",
