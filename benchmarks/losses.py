@@ -111,8 +111,6 @@ def draw_emissions(_, steps, tags, temperature):
 
 
 # --- Ours ---------------------------------------------------------------------------------------
-#
-# Looked up when called: a loss that is not there yet is a row that says so.
 
 
 def chain_of(arrays, lengths):
@@ -303,8 +301,6 @@ def timed_row(case, metric, ours: float, peer: str, outcome: Candidate | str, th
 
 def compare(comparison: Comparison) -> Row:
     case, metric = comparison.case, comparison.metric
-    if not hasattr(losses, comparison.name):
-        return Row(case, metric, None, None, TORCH, note="skipped: not in mmkd_jax.losses yet")
     data = comparison.data()
     mine, expected = warm_up(our_call(comparison.ours, *data), compiles=True)
     # Threads that wait for each other can take longer than one that does it all.

@@ -30,7 +30,7 @@ made_for="Python $version of $("$python" -c 'import sys; print(sys.base_prefix)'
 installed=$("$python" -c '
 import hashlib, pathlib, sys
 print(hashlib.sha256(b"".join(pathlib.Path(name).read_bytes() for name in sys.argv[1:])).hexdigest())
-' setup.py pyproject.toml mmkd_jax/_version.py)
+' setup.py pyproject.toml mmkd_jax/_version.py launch/quickstart.txt)
 
 old_made_for='' old_installed=''
 if [[ -f $stamp ]] && "$venv/bin/python" -c '' 2>/dev/null; then
@@ -48,7 +48,9 @@ if [[ $old_made_for != "$made_for" ]]; then
 fi
 if [[ $old_made_for != "$made_for" || $old_installed != "$installed" ]]; then
   echo "== Installing mmkd_jax and what its tests need into $venv (a minute or two)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]' ||
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]' &&
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+      --requirement launch/quickstart.txt ||
     fail "the installation failed, see above."
   printf '%s\n' "$made_for" "$installed" >"$stamp"
 fi

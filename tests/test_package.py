@@ -90,6 +90,7 @@ def test_wheel_builds_and_imports_outside_the_checkout(tmp_path):
     source.mkdir()
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "launch", source / "launch")
     shutil.copytree(PACKAGE, source / "mmkd_jax", ignore=shutil.ignore_patterns("__pycache__"))
 
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
