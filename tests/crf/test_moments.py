@@ -87,10 +87,16 @@ def test_log_marginals_are_logarithms_of_marginals(kind):
     assert (found[~inside] == -np.inf).all()
 
 
-def test_log_marginals_of_what_is_all_but_impossible():
-    """Exact where a probability underflows, and so is the gradient."""
-    scores = random_chain(2, (), steps=4, tags=3, scale=80.0, lengths=None)
-    wide = random_chain(2, (), steps=4, tags=3, scale=80.0, lengths=None, dtype=np.float64)
+@pytest.mark.parametrize("spread", [1.0, 0.05], ids=["transitions-far", "transitions-near"])
+def test_log_marginals_of_what_is_all_but_impossible(spread):
+    """Exact where a probability underflows, and so is the gradient, by either kind of sums."""
+
+    def scaled(dtype):
+        of = random_chain(2, (), steps=4, tags=3, scale=80.0, lengths=None, dtype=dtype)
+        return dataclasses.replace(of, transitions=(of.transitions * spread).astype(dtype))
+
+    scores, wide = scaled(np.float32), scaled(np.float64)
+    assert (np.ptp(scores.transitions) < 40) == (spread < 1)
 
     def total(emissions, of):
         found = crf.log_marginals(dataclasses.replace(of, emissions=emissions))
