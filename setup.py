@@ -20,7 +20,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["mmkd_jax", "mmkd_jax.*"]),
-    package_data={"mmkd_jax": ["py.typed"]},
+    package_data={"mmkd_jax": ["py.typed"], "mmkd_jax.data.sample": ["*.tsv", "README.md"]},
     zip_safe=False,
     install_requires=[
         # crf and losses import these three only; everything else is for what stands on them.

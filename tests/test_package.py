@@ -101,6 +101,9 @@ def test_wheel_builds_and_imports_outside_the_checkout(tmp_path):
 
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob("*.py")}
+    sample = PACKAGE / "data" / "sample"
+    corpus = [*sample.glob("*.tsv"), sample / "README.md"]
+    wanted |= {p.relative_to(ROOT).as_posix() for p in corpus}
     assert files == wanted | {"mmkd_jax/py.typed"}
 
     site = tmp_path / "site"

@@ -1,0 +1,1 @@
+"""Data: the sample corpus, in `mmkd_jax.data.sample`."""
