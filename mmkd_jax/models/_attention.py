@@ -15,7 +15,12 @@ _NOT_A_TOKEN = -1e30
 
 
 def attend(
-    config: EncoderConfig, query: Array, key: Array, value: Array, mask: Array, dropout: Array | None
+    config: EncoderConfig,
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array,
+    dropout: Array | None,
 ) -> Array:
     """``softmax(query keyᵀ / √K) value`` over the tokens that the mask allows.
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from mmkd_jax.models._activations import gelu
 
@@ -89,7 +90,7 @@ class EncoderConfig:
     vocabulary_multiple: int = 1
     dropout: float = 0.1
     attention_dropout: float = 0.1
-    dtype: str = "float32"
+    dtype: DTypeLike = "float32"
     attention: Literal["xla", "cudnn"] = "xla"
     remat: Literal["none", "full", "dots"] = "none"
     scan_layers: bool = False

@@ -54,7 +54,12 @@ _ACTIVATIONS = {
 }
 _WRITTEN = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "silu": "silu"}
 # What another value of would make another model.
-_ONLY = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
+_ONLY = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
+}
 
 
 def from_hugging_face(content: dict) -> EncoderConfig:
