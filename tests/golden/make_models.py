@@ -1,4 +1,4 @@
-"""Makes tests/golden/models/: tiny checkpoints of transformers, and what PyTorch computes from them.
+"""Makes tests/golden/models/: tiny checkpoints, and what PyTorch computes from them.
 
     python tests/golden/make_models.py
 

@@ -250,7 +250,7 @@ def _block(part: Any, tensor: Tensor, bounds: list[range], rows: int) -> np.ndar
     step = max(1, _CHUNK // (width * per_row)) * per_row
     for start in range(begin, end, step):
         stop = min(start + step, end)
-        piece = part[tuple([slice(start, stop), *columns])]
+        piece = part[(slice(start, stop), *columns)]
         inner_shape[0][0] = (stop - start) // per_row
         piece = piece.reshape(sum(inner_shape, []))[tuple(sum(inner_index, []))]
         at = (start - begin) // per_row
