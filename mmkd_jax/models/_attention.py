@@ -47,12 +47,31 @@ def attend(
     query = query * query.shape[-1] ** -0.5
     scores = jnp.einsum("...thk,...shk->...hts", query, key, preferred_element_type=wide)
     scores += jnp.where(mask, 0.0, _NOT_A_TOKEN).astype(wide)[..., None, None, :]
-    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    weights = softmax(scores).astype(value.dtype)
     if dropped:
         keep = 1 - config.attention_dropout
         kept = jax.random.bernoulli(dropout, keep, weights.shape)
         weights = jnp.where(kept, weights / keep, 0).astype(value.dtype)
     return jnp.einsum("...hts,...shk->...thk", weights, value)
+
+
+@jax.custom_vjp
+def softmax(scores: Array) -> Array:
+    """Over the last axis; the backward pass keeps the weights and nothing else."""
+    return jax.nn.softmax(scores, axis=-1)
+
+
+def _softmax_forward(scores: Array) -> tuple[Array, Array]:
+    weights = softmax(scores)
+    return weights, weights
+
+
+def _softmax_backward(weights: Array, gradient: Array) -> tuple[Array]:
+    weighted = weights * gradient
+    return (weighted - weights * weighted.sum(axis=-1, keepdims=True),)
+
+
+softmax.defvjp(_softmax_forward, _softmax_backward)
 
 
 def _cudnn(query: Array, key: Array, value: Array, mask: Array) -> Array:

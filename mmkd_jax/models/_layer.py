@@ -4,6 +4,8 @@ Axes: T tokens, S tokens that are looked at, D width, H heads, K width of a head
 any batch axes come first.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -39,23 +41,27 @@ def attention(
     config: EncoderConfig, params: dict, x: Array, mask: Array, key: Array | None
 ) -> Array:
     """Multi-head attention of every token to all that ``mask`` allows."""
-    query, key_, value = (
-        project("...td,dhk->...thk", params[name], x) for name in ("query", "key", "value")
-    )
+    query, key_, value = (project(params[name], x) for name in ("query", "key", "value"))
     attended = attend(config, query, key_, value, mask, key)
-    return project("...thk,hkd->...td", params["output"], attended)
+    return project(params["output"], attended, inputs=2)
 
 
 def mlp(config: EncoderConfig, params: dict, x: Array) -> Array:
     """The two dense maps with the activation between them."""
-    hidden = ACTIVATIONS[config.activation](project("...td,dm->...tm", params["up"], x))
-    return project("...tm,md->...td", params["down"], hidden)
+    hidden = ACTIVATIONS[config.activation](project(params["up"], x))
+    return project(params["down"], hidden)
 
 
-def project(formula: str, params: dict, x: Array) -> Array:
-    """A dense map in the dtype of what comes in."""
-    y = jnp.einsum(formula, x, params["kernel"].astype(x.dtype))
-    return y + batched(params["bias"].astype(x.dtype), y.ndim)
+def project(params: dict, x: Array, inputs: int = 1) -> Array:
+    """A dense map of the last ``inputs`` axes, in the dtype of what comes in.
+
+    As a product of two matrices: its gradients then are such products too, while an einsum over
+    all axes has them transposed.
+    """
+    kernel, bias = (params[name].astype(x.dtype) for name in ("kernel", "bias"))
+    rows = x.reshape(-1, math.prod(kernel.shape[:inputs]))
+    product = rows @ kernel.reshape(rows.shape[1], -1) + bias.reshape(1, -1)
+    return product.reshape(*x.shape[: x.ndim - inputs], *kernel.shape[inputs:])
 
 
 def layer_norm(config: EncoderConfig, params: dict, x: Array) -> Array:

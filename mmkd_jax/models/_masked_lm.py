@@ -53,7 +53,7 @@ def masked_lm_hidden(
     # RoBERTa's head has the exact GELU whatever its layers have.
     exact = config.model_type in ("roberta", "xlm-roberta")
     activation = ACTIVATIONS["gelu" if exact else config.activation]
-    x = activation(project("...td,de->...te", head["dense"], hidden))
+    x = activation(project(head["dense"], hidden))
     return layer_norm(config, head["norm"], x)
 
 

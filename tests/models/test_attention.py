@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmkd_jax.models._attention import attend
+from mmkd_jax.models._attention import attend, softmax
 from tests.models import tiny
 
 SHAPE = (3, 5, 2, 4)
@@ -48,3 +48,12 @@ def test_dropout_keeps_the_mean():
 def test_cudnn_has_no_dropout():
     with pytest.raises(ValueError, match="attention_dropout must be 0 in training"):
         attend(tiny.config(attention="cudnn"), *arrays(), jnp.ones((3, 5), bool), jax.random.key(0))
+
+
+def test_the_softmax_has_its_derivative():
+    scores, weight = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
+    one, two = (
+        jax.value_and_grad(lambda s, f=f: (f(s) * weight).sum())(jnp.asarray(scores))
+        for f in (softmax, jax.nn.softmax)
+    )
+    tiny.assert_close(one, two, atol=1e-6)

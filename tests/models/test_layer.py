@@ -18,6 +18,18 @@ def test_layer_norm_is_computed_in_float32():
     np.testing.assert_allclose(result.astype("f"), expected, rtol=2**-8, atol=1e-6)
 
 
+def test_a_dense_map_is_its_einsum():
+    random = np.random.default_rng(0)
+    x, kernel, bias = (random.normal(size=s) for s in ((2, 3, 5, 2, 4), (2, 4, 6), (6,)))
+    expected = np.einsum("...hk,hkd->...d", x, kernel) + bias
+    params = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
+    found = _layer.project(params, jnp.asarray(x, jnp.float32), inputs=2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    flat = {"kernel": jnp.asarray(kernel.reshape(8, 2, 3)), "bias": jnp.asarray(bias.reshape(2, 3))}
+    found = _layer.project(flat, jnp.asarray(x.reshape(2, 3, 5, 8), jnp.float32))
+    np.testing.assert_allclose(found, expected.reshape(2, 3, 5, 2, 3), atol=1e-5)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_dropout_keeps_the_mean_and_drops_at_its_rate(rate):
     dropped = _layer.dropout(jnp.ones((100, 100)), rate, jax.random.key(0))
