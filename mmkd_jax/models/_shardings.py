@@ -35,8 +35,8 @@ def param_shardings(
       >>> devices = jax.devices()[:1]
       >>> mesh = jax.make_mesh((1, 1), ("fsdp", "model"), axis_types=auto, devices=devices)
       >>> shardings = models.param_shardings(config, mesh)
-      >>> print(shardings["layers"]["0"]["mlp"]["up"]["kernel"].spec)
-      PartitionSpec('fsdp', 'model')
+      >>> print(*shardings["layers"]["0"]["mlp"]["up"]["kernel"].spec)
+      fsdp model
 
     Args:
       config: The encoder.
