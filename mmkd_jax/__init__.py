@@ -5,6 +5,7 @@ Submodules are loaded when they are first used, so that ``import mmkd_jax`` cost
 * ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
 * ``mmkd_jax.data``: a sample corpus of sentences in eight languages.
 * ``mmkd_jax.losses``: the objectives, as pure functions.
+* ``mmkd_jax.models``: encoders and heads; Hugging Face checkpoints in and out.
 * ``mmkd_jax.tags``: tag sets, schemes such as BIO, and maps between tag sets.
 """
 
@@ -13,7 +14,7 @@ from types import ModuleType
 
 from mmkd_jax._version import __version__
 
-_SUBMODULES = ("crf", "data", "losses", "tags")
+_SUBMODULES = ("crf", "data", "losses", "models", "tags")
 
 __all__ = ["__version__", *_SUBMODULES]
 

@@ -1,0 +1,1 @@
+"""Checkpoints as transformers writes them: their configs, their tensors' names, in and out."""
