@@ -66,11 +66,11 @@ def save_pretrained(
     content = to_hugging_face(config, heads, dtype)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    _clear(directory)
     # The prefix is for models that have something beside the encoder.
     beside = any(head != "pooler" for head in heads)
     prefix = FAMILIES[config.model_type].prefix if beside else ""
-    _write(directory, config, listed, leaves, prefix, np.dtype(dtype), file_size)
+    written = _write(directory, config, listed, leaves, prefix, np.dtype(dtype), file_size)
+    _clear(directory, written)
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     (directory / "config.json").write_text(text, encoding="utf-8")
     if tokenizer is not None:
@@ -95,11 +95,12 @@ def _leaves(listed: list[Tensor], params: dict) -> list:
     return [found[path] for path in wanted]
 
 
-def _clear(directory: Path) -> None:
+def _clear(directory: Path, written: set[str]) -> None:
     """Removes the weights of an earlier export, which might be in more files than these."""
     for pattern in ("model*.safetensors", "model.safetensors.index.json"):
         for path in directory.glob(pattern):
-            path.unlink()
+            if path.name not in written:
+                path.unlink()
 
 
 def _write(
@@ -110,7 +111,8 @@ def _write(
     prefix: str,
     dtype: np.dtype,
     file_size: int,
-) -> None:
+) -> set[str]:
+    """Writes the weights, each file under another name until it is whole; returns the names."""
     sizes = [int(np.prod(t.file_shape(config), dtype=int)) * dtype.itemsize for t in listed]
     files = _files(sizes, file_size)
     weight_map = {}
@@ -125,11 +127,15 @@ def _write(
             full = tensor.name if bare else prefix + tensor.name
             arrays[full] = _to_file(tensor, leaves[member], config, dtype)
             weight_map[full] = name
-        save_file(arrays, directory / name, metadata=_METADATA)
+        half = directory / f"{name}.half"
+        save_file(arrays, half, metadata=_METADATA)
+        half.replace(directory / name)
     if len(files) > 1:
         index = {"metadata": {"total_size": sum(sizes)}, "weight_map": weight_map}
         path = directory / "model.safetensors.index.json"
         path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return {*weight_map.values(), path.name}
+    return set(weight_map.values())
 
 
 def _files(sizes: list[int], file_size: int) -> list[list[int]]:
