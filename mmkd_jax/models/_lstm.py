@@ -94,24 +94,74 @@ def both_directions(
     gates = _product("btd,dg->tbg", x.astype(dtype), kernel) + params["bias"].reshape(1, 1, -1)
     gates = gates.reshape(steps, batch, 2, GATES * width)
     there = mask.T[..., None]
-    recurrent = params["recurrent"].astype(dtype)
+    # What is read from the right is turned round in time.
+    gates, there = _turned(gates[:, :, 0], gates[:, :, 1]), _turned(there, there)
+    # Under shard_map the derivative by weights that all devices share is summed over them; it is
+    # so if the weights are first placed as the sentences are.
+    recurrent = params["recurrent"].astype(dtype) + 0 * gates[:1, 0, :1, :1].astype(dtype)
+    states = _states(gates, recurrent, there)
+    states = jnp.concatenate([states[:, 0], states[::-1, 1]], axis=-1)
+    return jnp.where(mask[..., None], jnp.swapaxes(states, 0, 1), 0.0)
 
+
+@jax.custom_vjp
+def _states(
+    gates: Float[Array, "T 2 B G"], recurrent: Float[Array, "2 H G"], there: Bool[Array, "T 2 B 1"]
+) -> Float[Array, "T 2 B H"]:
+    """The hidden state after each step, from the inputs' share of the gates.
+
+    Its derivative by the recurrent weights is one product of matrices after the loop, where that
+    of the loop would add one up at every step, all of it in memory and out again.
+    """
+    return _forward(gates, recurrent, there)[0]
+
+
+def _forward(gates: Array, recurrent: Array, there: Array) -> tuple[Array, tuple]:
     def step(state, inputs):
         hidden, cell = state
         gates, there = inputs
-        gates = gates + _product("xbh,xhg->xbg", hidden.astype(dtype), recurrent)
+        gates = gates + _product("xbh,xhg->xbg", hidden.astype(recurrent.dtype), recurrent)
         new_hidden, new_cell = _cell(gates, cell)
-        new_cell = jnp.where(there, new_cell, cell)
         hidden = jnp.where(there, new_hidden, hidden)
-        return (hidden, new_cell), hidden
+        cell = jnp.where(there, new_cell, cell)
+        return (hidden, cell), (hidden, cell, gates)
 
-    # What is read from the right is turned round in time.
-    inputs = _turned(gates[:, :, 0], gates[:, :, 1]), _turned(there, there)
-    # Zeros that are placed as x is: under shard_map a carry must keep its own place.
-    nothing = jnp.zeros((2, batch, width), jnp.float32) + 0 * inputs[0][0, ..., :width]
-    _, states = lax.scan(step, (nothing, nothing), inputs)
-    states = jnp.concatenate([states[:, 0], states[::-1, 1]], axis=-1)
-    return jnp.where(mask[..., None], jnp.swapaxes(states, 0, 1), 0.0)
+    # Zeros that are placed as the gates are: under shard_map a carry must keep its own place.
+    nothing = jnp.zeros_like(gates[0, ..., : recurrent.shape[1]])
+    _, (hidden, cells, gates) = lax.scan(step, (nothing, nothing), (gates, there))
+    return hidden, (hidden, cells, gates, recurrent, there)
+
+
+def _backward(residuals: tuple, gradient: Array) -> tuple[Array, Array, None]:
+    hidden, cells, gates, recurrent, there = residuals
+
+    def step(carry, inputs):
+        of_hidden, of_cell = carry
+        gradient, gates, cell_before, there = inputs
+        of_hidden = of_hidden + gradient
+        _, pull = jax.vjp(_cell, gates, cell_before)
+        of_gates, of_cell_before = pull(
+            (jnp.where(there, of_hidden, 0.0), jnp.where(there, of_cell, 0.0))
+        )
+        of_hidden = jnp.where(there, 0.0, of_hidden)
+        of_hidden += _product("xbg,xhg->xbh", of_gates.astype(recurrent.dtype), recurrent)
+        of_cell = jnp.where(there, 0.0, of_cell) + of_cell_before
+        return (of_hidden, of_cell), of_gates
+
+    nothing = jnp.zeros_like(hidden[0])
+    inputs = gradient, gates, _before(cells), there
+    _, of_gates = lax.scan(step, (nothing, nothing), inputs, reverse=True)
+    narrow = (x.astype(recurrent.dtype) for x in (_before(hidden), of_gates))
+    of_recurrent = _product("txbh,txbg->xhg", *narrow)
+    return of_gates, of_recurrent.astype(recurrent.dtype), None
+
+
+_states.defvjp(_forward, _backward)
+
+
+def _before(states: Array) -> Array:
+    """Those of the step before; 0 at the first."""
+    return jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])
 
 
 def locked_dropout(x: Float[Array, "*batch T D"], rate: float, key: Array) -> Array:

@@ -121,6 +121,20 @@ def test_under_shard_map():
         in_specs=(spec, spec),
         out_specs=spec,
     )
+
+    def of_shard(params, x, mask):
+        return jax.lax.psum(jnp.square(both_directions(params, x, mask)).sum(), "data")
+
+    shard_gradient = jax.shard_map(
+        jax.grad(of_shard), mesh=mesh, in_specs=(PartitionSpec(), spec, spec),
+        out_specs=PartitionSpec(),
+    )  # fmt: skip
+    expected = jax.grad(lambda p: jnp.square(both_directions(p, X, MASK)).sum())(params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+        jax.jit(shard_gradient)(params, X, MASK),
+        expected,
+    )
     np.testing.assert_allclose(
         jax.jit(inside)(X, MASK), both_directions(params, X, MASK),
         atol=1e-6,
