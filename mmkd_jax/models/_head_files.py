@@ -33,8 +33,8 @@ def save_head(directory: str | Path, name: str, settings: dict, variables: Mappi
       settings: What makes it anew, as json can write it, such as `TaggerConfig.to_dict`.
       variables: Nested dicts of arrays: parameters, statistics. Arrays of any dtype keep it.
     """
-    if name in ("", "config", "model") or Path(name).name != name:
-        raise ValueError(f"name must be a plain one, and neither config nor model, got {name!r}")
+    if name in ("", "config") or name.startswith("model") or Path(name).name != name:
+        raise ValueError(f"name must be a plain one, not config nor model..., got {name!r}")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {key: np.asarray(value) for key, value in _flat(variables).items()}

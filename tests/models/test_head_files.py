@@ -42,7 +42,7 @@ def test_errors(tmp_path):
     models.save_head(tmp_path, "tagger", {}, {"a": jnp.ones(1)})
     with pytest.raises(FileNotFoundError, match="Heads in this folder: tagger"):
         models.load_head(tmp_path, "projector")
-    for name in ("model", "config", "a/b", ""):
+    for name in ("model", "model-2", "config", "a/b", ""):
         with pytest.raises(ValueError, match="name must be a plain one"):
             models.save_head(tmp_path, name, {}, {})
     with pytest.raises(ValueError, match="names without '/'"):

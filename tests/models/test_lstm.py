@@ -91,6 +91,14 @@ def test_padding_is_never_read():
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
+def test_a_sentence_does_not_touch_the_others():
+    """Not even one that is NaN; and there may be none at all."""
+    found = np.asarray(states(VARIABLES, X.at[0, 0].set(jnp.nan), MASK))
+    assert np.isnan(found[0]).any()
+    np.testing.assert_array_equal(found[1:], states(VARIABLES, X, MASK)[1:])
+    assert states(VARIABLES, X[:0], MASK[:0]).shape == (0, T, 2 * H)
+
+
 def test_more_leading_axes_are_more_sentences():
     found = states(VARIABLES, X.reshape(2, 4, T, D), MASK.reshape(2, 4, T))
     expected = states(VARIABLES, X, MASK)
