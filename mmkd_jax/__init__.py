@@ -3,6 +3,7 @@
 Submodules are loaded when they are first used, so that ``import mmkd_jax`` costs nothing:
 
 * ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
+* ``mmkd_jax.data``: readers of corpora and benchmarks.
 * ``mmkd_jax.losses``: the objectives, as pure functions.
 * ``mmkd_jax.tags``: tag sets, schemes such as BIO, and maps between tag sets.
 """
@@ -12,7 +13,7 @@ from types import ModuleType
 
 from mmkd_jax._version import __version__
 
-_SUBMODULES = ("crf", "losses", "tags")
+_SUBMODULES = ("crf", "data", "losses", "tags")
 
 __all__ = ["__version__", *_SUBMODULES]
 
