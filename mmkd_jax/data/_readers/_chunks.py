@@ -4,7 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mmkd_jax.data._readers._report import Unreadable
-from mmkd_jax.tags import TagSet, check_legal, convert, may_follow, scheme_name, split
+from mmkd_jax.tags import (
+    IllegalTagsError,
+    TagSet,
+    check_legal,
+    convert,
+    may_follow,
+    scheme_name,
+    split,
+)
 
 DETECT = "detect"
 _LETTERS = {"BIO": "OBI", "IO": "OI", "IOB1": "OBI", "BIOES": "OBIES"}
@@ -41,12 +49,16 @@ class ChunkTags:
       scheme: the one they must follow; None to take them as they are.
       to: the scheme to write; None to leave them in theirs.
       tags: what they may be once they are written; None for anything.
+      repair: whether illegal sequences are read as the CoNLL evaluation script reads them.
     """
 
-    def __init__(self, scheme: str | None, to: str | None, tags: TagSet | None):
+    def __init__(
+        self, scheme: str | None, to: str | None, tags: TagSet | None, repair: bool = False
+    ):
         self.scheme = None if scheme is None else scheme_name(scheme)
         self.to = None if to is None else scheme_name(to)
-        self.tags = tags
+        self.tags, self.repair = tags, repair
+        self.repaired = ""  # what was illegal about the last sequence
         # Most sequences hold no neighbours that have not been seen before.
         self._fine: set[tuple[str | None, str | None]] = set()
 
@@ -59,9 +71,15 @@ class ChunkTags:
         """
         if self.scheme is not None:
             neighbours = set(zip((None, *tags), (*tags, None), strict=True))
+            self.repaired = ""
             if not neighbours <= self._fine:
-                check_legal(tags, self.scheme)
-                self._fine |= neighbours
+                try:
+                    check_legal(tags, self.scheme)
+                    self._fine |= neighbours
+                except IllegalTagsError as error:
+                    if not self.repair:
+                        raise
+                    tags, self.repaired = convert(tags, self.scheme), str(error)
             if self.to not in (None, self.scheme):
                 tags = convert(tags, self.to)
         if self.tags is not None:

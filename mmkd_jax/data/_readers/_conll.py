@@ -24,6 +24,7 @@ def read_conll(
     scheme: str | None = DETECT,
     to: str | None = "BIO",
     tags: TagSet | None = None,
+    repair: bool = False,
     language: str = "",
     on_error: str = "raise",
     report: Report | None = None,
@@ -59,6 +60,8 @@ def read_conll(
         spell no spans: they are taken as they are.
       to: the scheme that the records have; None to leave the tags as they are.
       tags: what the tags of the records may be; None for anything.
+      repair: whether illegal sequences are read, and counted as changed, instead of being errors:
+        spans then are what the CoNLL evaluation script sees in the tags.
       language: written into each record.
       on_error: "raise", or "skip" to leave out sentences that cannot be read and count them.
       report: where to count. Without one, what was left out is logged at the end.
@@ -70,6 +73,8 @@ def read_conll(
     if spaces and (columns is None or word != 0):
         raise ValueError("spaces=True needs columns, and the word in the first of them")
 
+    ends = frozenset(ends)
+
     def parser() -> _Parser:  # one a pass, since it learns from the first line
         return _Parser(word, tag, columns, spaces, comments, prefixes)
 
@@ -79,7 +84,7 @@ def read_conll(
             first_pass = sentences(path, parser(), unheard, ends)
             scheme = likeliest_scheme(each.tags for each in first_pass)
         found = sentences(path, parser(), reading, ends)
-        yield from checked(path, found, ChunkTags(scheme, to, tags), language, reading)
+        yield from checked(path, found, ChunkTags(scheme, to, tags, repair), language, reading)
 
 
 def read_wikiann(
@@ -87,10 +92,14 @@ def read_wikiann(
     *,
     to: str | None = "BIO",
     tags: TagSet | None = None,
+    repair: bool = False,
     on_error: str = "raise",
     report: Report | None = None,
 ) -> Iterator[TaggedSentence]:
-    """WikiAnn (PAN-X) in its original files: ``de:Wort<TAB>B-LOC``, the language from the words."""
+    """WikiAnn (PAN-X) in its original files: ``de:Wort<TAB>B-LOC``, the language from the words.
+
+    The Thai files begin some spans with I: `repair`, as in `read_conll`, reads them.
+    """
     return read_conll(
         path,
         columns=2,
@@ -98,6 +107,7 @@ def read_wikiann(
         scheme="BIO",
         to=to,
         tags=tags,
+        repair=repair,
         on_error=on_error,
         report=report,
     )
@@ -108,11 +118,15 @@ def read_uner(
     *,
     to: str | None = "BIO",
     tags: TagSet | None = None,
+    repair: bool = False,
     language: str = "",
     on_error: str = "raise",
     report: Report | None = None,
 ) -> Iterator[TaggedSentence]:
-    """Universal NER: ``ID<TAB>TOKEN<TAB>TAG`` and comments; further columns are notes."""
+    """Universal NER: ``ID<TAB>TOKEN<TAB>TAG`` and comments; further columns are notes.
+
+    A few sentences begin a span with I: `repair`, as in `read_conll`, reads them.
+    """
     return read_conll(
         path,
         word=1,
@@ -121,6 +135,7 @@ def read_uner(
         scheme="BIO",
         to=to,
         tags=tags,
+        repair=repair,
         language=language,
         on_error=on_error,
         report=report,

@@ -48,7 +48,7 @@ def read_catalogue(
 
     Placeholders, markup and line breaks stay as they are. Contexts (``msgctxt``) tell messages
     apart, and are no part of the text. Fuzzy, obsolete and untranslated entries are left out and
-    counted.
+    counted, and so are plural forms that an entry lacks.
 
     A message with plural forms is two pairs: the singular with the form that the language has for
     1, and the plural with the form it has for most other numbers, by the rule in the catalogue's
@@ -72,8 +72,7 @@ def read_catalogue(
       report: where to count. Without one, what was left out is logged at the end.
 
     Raises:
-      ReadError: the file breaks the format, or an entry lacks a plural form. (Places in ``.mo``
-        files are numbers of entries.)
+      ReadError: the file breaks the format. (Places in ``.mo`` files are numbers of entries.)
     """
     entries = mo_entries if Folder(path).suffix == ".mo" else po_entries
     with Reading(on_error, report) as reading:
@@ -85,9 +84,12 @@ def read_catalogue(
                 except Unreadable as error:
                     reading.fault(path, entry.line, error.kind, error.detail)
                 continue
+            if entry.flaw or not any(entry.forms.values()):
+                reading.leave_out(path, entry.line, entry.flaw or "untranslated")
+                continue
             for source, target in _texts(entry, single, most):
-                if entry.flaw or not target:
-                    reading.leave_out(path, entry.line, entry.flaw or "untranslated")
+                if not target:
+                    reading.leave_out(path, entry.line, "a plural form that is missing")
                 elif target.isspace() or source.isspace():
                     reading.leave_out(path, entry.line, "blank side")
                 else:

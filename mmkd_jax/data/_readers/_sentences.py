@@ -97,5 +97,8 @@ def checked(
         except Misplaced as error:
             reading.fault(path, numbers[error.position], error.kind, error.detail)
         else:
+            if rewrite.repaired:
+                kind = "illegal tags read as the CoNLL evaluation script does"
+                reading.change(path, numbers[0], kind, rewrite.repaired)
             reading.report.read += 1
             yield TaggedSentence(words, rewritten, own_language or language, id)
