@@ -159,10 +159,10 @@ class _Parser:
         self.separator = ""
 
     def __call__(self, line: str, position: int) -> Word | None:
+        if self.comments and line[0] == "#" and self._is_comment(line):
+            return None
         fields = self._split(line)
         if fields[0] == _DOCUMENT:
-            return None
-        if self.comments and line[0] == "#" and len(fields) != self.columns:
             return None
         if len(fields) != self.columns:
             if self.columns is not None:
@@ -185,15 +185,16 @@ class _Parser:
             raise Unreadable("an empty word or tag")
         return Word(word, tag, language)
 
+    def _is_comment(self, line: str) -> bool:
+        return not self.separator or len(line.split(self.separator)) != self.columns
+
     def _split(self, line: str) -> list[str]:
-        comment = self.comments and line[0] == "#"
-        if not self.separator and not comment:
+        if not self.separator:
             self.separator = "\t" if "\t" in line else " "
-        separator = self.separator or "\t"
-        if separator == "\t":
-            return line.rsplit("\t", self.columns - 1) if self.spaces else line.split("\t")
-        line = line.strip(" ")
+        if self.separator == " ":
+            line = line.strip(" ")
         if self.spaces:
-            return line.rsplit(" ", self.columns - 1)
-        fields = line.split(" ")
-        return [field for field in fields if field] if "" in fields else fields
+            return line.rsplit(self.separator, self.columns - 1)
+        fields = line.split(self.separator)
+        # Runs of spaces are one separator; between two tabs is an empty column.
+        return [field for field in fields if field] if self.separator == " " else fields

@@ -8,7 +8,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from typing import IO
 
 from mmkd_jax.data._readers._report import Path, Reading, Unreadable
 
@@ -19,7 +18,7 @@ BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 LOST = "broken compression, the rest of the file is lost"
 
 
-def open_bytes(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> io.BufferedReader:
     """The file, unpacked if its first bytes say that it is gzipped, whatever its name says."""
     with open(path, "rb") as file:
         packed = file.read(2) == _GZIP

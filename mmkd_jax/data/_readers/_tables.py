@@ -75,7 +75,7 @@ def cells(
         row = line.split("\t")
         if not width:
             width = len(row)
-            names = row if header else list(range(width))
+            names = row if header else [str(i) for i in range(width)]
             wanted = [_position(path, number, names, column) for column in columns]
             if header:
                 continue
@@ -86,9 +86,10 @@ def cells(
         yield number, [row[i] for i in wanted]
 
 
-def _position(path: Path, number: int, names: Sequence[Column], column: Column) -> int:
+def _position(path: Path, number: int, names: Sequence[str], column: Column) -> int:
     """Where the column is. Without it nothing can be read: an error whatever `on_error` says."""
+    if isinstance(column, int) and 0 <= column < len(names):
+        return column
     if column in names:
         return names.index(column)
-    listed = ", ".join(str(name) for name in names)
-    raise ReadError(path, number, f"no column {column!r} among {listed}")
+    raise ReadError(path, number, f"no column {column!r} among {', '.join(names)}")
