@@ -2,19 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from mmkd_jax.data._readers._lines import BROKEN, LOST, open_bytes, texts
 from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
-from mmkd_jax.data._readers._rows import check_answers, field, json_rows
+from mmkd_jax.data._readers._rows import LABELS, check_answers, field, json_rows
 from mmkd_jax.data._readers._tables import cells
 from mmkd_jax.data._records import Inference, Paraphrase, Question
 
-_LABELS = {
-    "entailment": "entailment",
-    "neutral": "neutral",
-    "contradiction": "contradiction",
-    "contradictory": "contradiction",  # as the translated training files of XNLI spell it
-}
 _NLI_FIELDS = ("sentence1", "sentence2", "gold_label", "pairID")
 _TRANSLATED_FIELDS = ("premise", "hypo", "label")
 _ANNOTATORS = 4  # only the first annotator's label is in every row of MultiNLI's training table
@@ -157,13 +152,13 @@ def _inference(
     premise, hypothesis, label, id = row
     if label == "-":
         reading.leave_out(path, number, "no gold label")
-    elif label not in _LABELS:
+    elif label not in LABELS:
         reading.fault(path, number, "a label that is none", repr(label))
     elif not premise.strip() or not hypothesis.strip():
         reading.leave_out(path, number, "blank side")
     else:
         reading.report.read += 1
-        yield Inference(premise, hypothesis, _LABELS[label], language, id)
+        yield Inference(premise, hypothesis, LABELS[label], language, id)
 
 
 def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]:
@@ -189,7 +184,7 @@ def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]
         reading.fault(path, 1, error.kind, error.detail)
 
 
-def _question(values: dict, title: str, context: str, language: str) -> Question:
+def _question(values: Any, title: str, context: str, language: str) -> Question:
     # SQuAD 2.0 lists what might be taken for an answer elsewhere, as plausible_answers.
     found = field(values, "answers", list, [])
     answers = tuple(field(each, "text", str) for each in found)

@@ -8,6 +8,13 @@ from mmkd_jax.data._readers._lines import texts
 from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
 from mmkd_jax.data._records import Inference, Pair, Paraphrase, Question, Row, TaggedSentence
 
+LABELS = {
+    "entailment": "entailment",
+    "neutral": "neutral",
+    "contradiction": "contradiction",
+    "contradictory": "contradiction",  # as the translated training files of XNLI spell it
+}
+
 
 def json_rows(
     path: Path, *, on_error: str = "raise", report: Report | None = None
@@ -143,11 +150,13 @@ def inferences_of_rows(
     def inference(values: dict[str, Any]) -> Inference | str:
         sides = [values.get("premise"), values.get("hypothesis")]
         dot = f".{language}" if isinstance(sides[0], dict) else ""
-        label = field(values, "label", str, "")
-        if label not in ("entailment", "neutral", "contradiction"):
+        label = field(values, "label", str, "-")
+        if label == "-":
             return "no gold label"
+        if label not in LABELS:
+            raise Unreadable("a label that is none", repr(label))
         premise, hypothesis = (field(values, f"{s}{dot}", str) for s in ("premise", "hypothesis"))
-        return Inference(premise, hypothesis, label, language)
+        return Inference(premise, hypothesis, LABELS[label], language)
 
     return _records(rows, inference, on_error, report)
 
@@ -206,8 +215,10 @@ def check_answers(context: str, answers: tuple[str, ...], starts: tuple[int, ...
 _REQUIRED = object()
 
 
-def field(values: dict[str, Any], name: str, kind: type | tuple, default: Any = _REQUIRED) -> Any:
+def field(values: Any, name: str, kind: type | tuple, default: Any = _REQUIRED) -> Any:
     """The value of a field, or of a field within fields where the name has dots."""
+    if not isinstance(values, dict):
+        raise Unreadable("no JSON object", f"but {type(values).__name__} where {name!r} should be")
     value: Any = values
     for key in [name] if name in values else name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
