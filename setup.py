@@ -50,6 +50,8 @@ setup(
         # Accelerators: jax comes with CPU support only.
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
+        # Hugging Face data sets, for mmkd_jax.data.hugging_face_rows.
+        "data": ["datasets"],
         # What the tests, and the examples in README.md, need.
         "test": [
             "beartype>=0.20",

@@ -3,7 +3,7 @@
 Submodules are loaded when they are first used, so that ``import mmkd_jax`` costs nothing:
 
 * ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
-* ``mmkd_jax.data``: a sample corpus of sentences in eight languages.
+* ``mmkd_jax.data``: readers of corpora and benchmarks, and a sample corpus.
 * ``mmkd_jax.losses``: the objectives, as pure functions.
 * ``mmkd_jax.models``: encoders and heads; Hugging Face checkpoints in and out.
 * ``mmkd_jax.tags``: tag sets, schemes such as BIO, and maps between tag sets.

@@ -1,0 +1,1 @@
+"""Readers, one layout a file; `mmkd_jax.data` re-exports them."""

@@ -1,0 +1,399 @@
+"""Tagged text: CoNLL columns, CoNLL-U, aspect terms."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmkd_jax.data import (
+    ReadError,
+    Report,
+    TaggedSentence,
+    read_aspects,
+    read_conll,
+    read_conllu,
+    read_uner,
+    read_wikiann,
+    split_words,
+)
+from mmkd_jax.tags import TagSet, convert, tags_of_spans
+
+CONLL2003 = "-DOCSTART- -X- O O\n\nEva NNP I-NP I-PER\nlives VBZ I-VP O\n\nRome NNP I-NP I-LOC\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content: str | bytes):
+        path = tmp_path / "file"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def tagged(sentences) -> list[str]:
+    """The sentences as ``word/tag word/tag``."""
+    return [
+        " ".join(f"{word}/{tag}" for word, tag in zip(each.words, each.tags, strict=True))
+        for each in sentences
+    ]
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CONLL2003,
+        CONLL2003.replace("\n", "\r\n"),
+        "\ufeff" + CONLL2003.removesuffix("\n"),
+        CONLL2003.replace("\n\n", "\n\n \t\n\n\n") + "\n\n",
+        CONLL2003.replace(" ", "\t"),
+        CONLL2003.replace("Eva ", "  Eva   ").replace("O\n", "O  \n"),
+        CONLL2003.replace("O O\n\n", "O O\n"),
+    ],
+)
+def test_columns_and_their_troubles(file, content):
+    assert tagged(read_conll(file(content))) == ["Eva/B-PER lives/O", "Rome/B-LOC"]
+
+
+def test_any_column(file):
+    path = file(CONLL2003)
+    (first, _) = read_conll(path, tag=1, scheme=None, to=None, language="en")
+    assert first == TaggedSentence(("Eva", "lives"), ("NNP", "VBZ"), "en")
+    assert tagged(read_conll(path, word=-1, tag=0, scheme=None))[1] == "I-LOC/Rome"
+
+
+def test_tokens_of_other_space_characters_stay_whole(file):
+    path = file("10\u00a0000 O\na\u2028b O\n\u3000x\tO")
+    with pytest.raises(ReadError, match="file:3: wrong number of columns: 1 instead of 2"):
+        list(read_conll(path))
+    assert tagged(read_conll(file("10\u00a0000 O\na\u2028b O\n"))) == ["10\u00a0000/O a\u2028b/O"]
+
+
+@pytest.mark.parametrize("scheme", ["IO", "IOB1", "BIO", "BIOES"])
+def test_schemes_are_told_apart_and_converted(file, scheme):
+    spans = [(0, 2, "X"), (2, 3, "X"), (4, 5, "Y")]
+    written = tags_of_spans(spans, 6, scheme)
+    path = file("".join(f"w {tag}\n" for tag in written))
+    for to in ("IO", "IOB1", "BIO", "BIOES"):
+        (sentence,) = read_conll(path, to=to)
+        assert list(sentence.tags) == convert(written, to)
+    (sentence,) = read_conll(path, to=None)
+    assert list(sentence.tags) == written
+    (sentence,) = read_conll(path, scheme=scheme)
+    assert list(sentence.tags) == convert(written, "BIO")
+
+
+def test_the_scheme_of_a_file_is_that_of_most_of_it(file):
+    path = file("a B-X\nb I-X\n\n" * 5 + "c I-X\n\n" + "d B-X\n")
+    with pytest.raises(ReadError, match="file:16: an illegal tag sequence in BIO: tag 0, 'I-X'"):
+        list(read_conll(path))
+    report = Report()
+    sentences = list(read_conll(path, on_error="skip", report=report))
+    assert (len(sentences), report.read) == (6, 6)
+    assert report.left_out == {"an illegal tag sequence in BIO": 1}
+
+
+def test_illegal_sequences_can_be_read(file):
+    path = file("a O\nb I-X\nc I-X\n\nd B-X\n")
+    report = Report()
+    found = tagged(read_conll(path, scheme="IOB2", repair=True, report=report))
+    assert found == ["a/O b/B-X c/I-X", "d/B-X"]
+    assert (report.changed.total(), report.left_out_total) == (1, 0)
+    assert "file:1: illegal tags read as the CoNLL evaluation script does: tag 1" in str(report)
+    # What is no tag at all cannot be repaired.
+    with pytest.raises(ReadError, match="file:2: an illegal tag sequence in BIO: tag 1: 'B.X' is"):
+        list(read_conll(file("a O\nb B.X\n"), scheme="BIO", repair=True))
+
+
+def test_tags_outside_the_set(file):
+    path = file("a O\nb B-PEr\n\nc B-PER\n")
+    tags = TagSet.of_types(["PER"])
+    with pytest.raises(ReadError, match="file:2: a tag outside the set: 'B-PEr'"):
+        list(read_conll(path, tags=tags))
+    report = Report()
+    assert tagged(read_conll(path, tags=tags, on_error="skip", report=report)) == ["c/B-PER"]
+    assert report.left_out == {"a tag outside the set": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"b", "wrong number of columns: 1 instead of 2"),
+        (b"b c O", "wrong number of columns: 3 instead of 2"),
+        (b"b\xff O", "invalid UTF-8"),
+        (b"b O\x80", "invalid UTF-8"),
+    ],
+)
+def test_a_bad_line_takes_its_sentence_with_it(file, line, reason):
+    path = file(b"x O\n\na O\n" + line + b"\n" + line + b"\nc O\n\ny O\n")
+    with pytest.raises(ReadError, match=f"file:4: {reason}"):
+        list(read_conll(path))
+    report = Report()
+    assert tagged(read_conll(path, on_error="skip", report=report)) == ["x/O", "y/O"]
+    assert report.left_out == {reason.partition(":")[0]: 1}
+
+
+def test_empty_words_and_too_few_columns(file):
+    with pytest.raises(ReadError, match="file:2: an empty word or tag"):
+        list(read_conll(file("a\tO\n\tO\n")))
+    with pytest.raises(ReadError, match="file:1: wrong number of columns: only 2"):
+        list(read_conll(file("a\tO\n"), tag=2))
+
+
+def test_words_with_spaces_split_at_the_last_one(file):
+    options = {"columns": 2, "spaces": True, "scheme": None, "to": None}
+    path = file("7 929 434 NUM\n% SYM\n\nl' DET\n")
+    assert tagged(read_conll(path, **options)) == ["7 929 434/NUM %/SYM", "l'/DET"]
+    with pytest.raises(ReadError, match="file:1: wrong number of columns: 1 instead of 2"):
+        list(read_conll(file("word\n"), **options))
+    with pytest.raises(ValueError, match="spaces=True needs columns"):
+        next(read_conll(path, spaces=True))
+
+
+def test_comments_are_told_from_words(file):
+    path = file("# sent_id = 7\n# text = a b\nA O\n# O\n# new file: x\nB O\n\n# sent_id = 8\nC O")
+    assert list(read_conll(path, comments=True)) == [
+        TaggedSentence(("A", "#"), ("O", "O"), "", "7"),
+        TaggedSentence(("B",), ("O",)),
+        TaggedSentence(("C",), ("O",), "", "8"),
+    ]
+    with pytest.raises(ReadError, match="file:2: wrong number of columns: 5 instead of 4"):
+        list(read_conll(path))
+    spaces = read_conll(path, comments=True, columns=2, spaces=True)
+    assert tagged(spaces) == ["A/O #/O", "B/O", "C/O"]
+
+
+def test_streams_without_blank_lines(file):
+    path = file("A O\n. O\nB B-X\n. I-X\nC O\n! O\n.! O\nD O\n")
+    assert tagged(read_conll(path, ends=".!")) == ["A/O ./O", "B/B-X ./I-X C/O !/O", ".!/O D/O"]
+
+
+def test_wikiann(file):
+    content = "de:Berlin\tB-LOC\nde::\tO\n\nbe-x-old:x:y\tO\n\n"
+    assert list(read_wikiann(file(content))) == [
+        TaggedSentence(("Berlin", ":"), ("B-LOC", "O"), "de"),
+        TaggedSentence(("x:y",), ("O",), "be-x-old"),
+    ]
+    with pytest.raises(ReadError, match="file:1: no language before the word: 'Berlin'"):
+        list(read_wikiann(file("Berlin\tB-LOC\n")))
+    with pytest.raises(ReadError, match="file:1: an illegal tag sequence in BIO"):
+        list(read_wikiann(file("th:a\tI-LOC\n")))
+    repaired = read_wikiann(file("th:a\tI-LOC\n"), to="BIOES", repair=True, report=Report())
+    assert tagged(repaired) == ["a/S-LOC"]
+
+
+@pytest.mark.parametrize("notes", ["", "\t-\tme"])
+def test_universal_ner(file, notes):
+    lines = ["# sent_id = dev-1", "# text = x", f"1\tNew York\tB-LOC{notes}", f"2\t#\tO{notes}"]
+    (sentence,) = read_uner(file("\n".join(lines) + "\n\n"), language="en")
+    assert sentence == TaggedSentence(("New York", "#"), ("B-LOC", "O"), "en", "dev-1")
+
+
+tokens = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\n\r\t "), min_size=1
+).filter(lambda word: word.strip() and word[0] not in "\ufeff" and word != "-DOCSTART-")
+sentence_lists = st.lists(
+    st.lists(st.tuples(tokens, st.sampled_from(["O", "B-X", "B-Y"])), min_size=1), max_size=4
+)
+
+
+@given(sentence_lists, st.sampled_from("\t "), st.sampled_from(["\n", "\r\n"]))
+def test_columns_come_back_as_written(tmp_path_factory, sentences, separator, end):
+    path = tmp_path_factory.mktemp("columns") / "file"
+    blocks = [end.join(separator.join(row) for row in each) + end for each in sentences]
+    path.write_bytes(end.join(blocks).encode())
+    found = [list(zip(each.words, each.tags, strict=True)) for each in read_conll(path)]
+    assert found == sentences
+
+
+# CoNLL-U
+
+
+def conllu(*rows: str) -> str:
+    """Lines of ten columns, of ``ID FORM UPOS`` with _ for a space in the form."""
+    lines = []
+    for row in rows:
+        fields = row.split(" ")
+        if len(fields) == 3:
+            number, form, tag = fields
+            row = "\t".join([number, form.replace("_", " "), "lemma", tag, f"x{tag}", *"_____"])
+        lines.append(row)
+    return "\n".join(lines) + "\n"
+
+
+TREE = conllu(
+    "# sent_id = a-1",
+    "# text = Vas-y du 1 000",
+    "1-2 vas-y _",
+    "1 va VERB",
+    "2 y PRON",
+    "2.1 est AUX",
+    "3-4 du _",
+    "3 de ADP",
+    "4 le DET",
+    "5 1_000 NUM",
+    "",
+    "",
+    "# newpar",
+    "0.1 il PRON",
+    "1 # SYM",
+)
+
+
+@pytest.mark.parametrize("content", [TREE, TREE.replace("\n", "\r\n"), "\ufeff" + TREE[:-1]])
+def test_ranges_empty_nodes_and_spaces(file, content):
+    report = Report()
+    assert list(read_conllu(file(content), language="fr", report=report)) == [
+        TaggedSentence(
+            ("va", "y", "de", "le", "1 000"), ("VERB", "PRON", "ADP", "DET", "NUM"), "fr", "a-1"
+        ),
+        TaggedSentence(("#",), ("SYM",), "fr"),
+    ]
+    assert (report.read, report.left_out_total) == (2, 0)
+
+
+def test_other_columns(file):
+    assert tagged(read_conllu(file(TREE), "xpos"))[1] == "#/xSYM"
+    assert tagged(read_conllu(file(TREE), "deprel"))[1] == "#/_"
+    with pytest.raises(ValueError, match="tag must be one of upos, xpos, deprel, got 'feats'"):
+        next(read_conllu(file(TREE), "feats"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "reason"),
+    [
+        (["1 a NOUN", "2 b NAME"], 2, "a tag outside the set: 'NAME'"),
+        (["1 a _"], 1, "a tag outside the set: '_'"),
+        (["1 a NOUN", "3 b NOUN"], 2, "words are not numbered one by one: 3 for 2"),
+        (["1 a NOUN", "1 b NOUN"], 2, "words are not numbered one by one: 1 for 2"),
+        (["1 a NOUN", "2\tb\tc"], 2, "wrong number of columns: 3 instead of 10"),
+        (["1 _ NOUN"], 1, "an empty word or tag"),
+    ],
+)
+def test_wrong_trees(file, rows, line, reason):
+    path = file(conllu(*rows, "", "1 fine ADJ"))
+    with pytest.raises(ReadError, match=f"file:{line}: {reason}"):
+        list(read_conllu(path))
+    report = Report()
+    assert tagged(read_conllu(path, on_error="skip", report=report)) == ["fine/ADJ"]
+    assert report.left_out == {reason.partition(":")[0]: 1}
+
+
+def test_a_file_of_comments_holds_no_sentence(file):
+    assert list(read_conllu(file("# sent_id = 1\r\n# text = cut off here"))) == []
+
+
+# Aspect terms
+
+
+def reviews(text: str, *terms: str) -> str:
+    return (
+        f'<sentences>\n<sentence id="7">\n<text>{text}</text>\n<aspectTerms>{"".join(terms)}'
+        "</aspectTerms>\n</sentence>\n</sentences>\n"
+    )
+
+
+def term(words: str, start: int, polarity: str = "positive") -> str:
+    end = start + len(words)
+    return f'<aspectTerm term="{words}" polarity="{polarity}" from="{start}" to="{end}"/>'
+
+
+def test_aspect_terms(file):
+    path = file(reviews("Nice wine &amp; beer!", term("wine", 5), term("beer", 12, "negative")))
+    assert list(read_aspects(path, language="en")) == [
+        TaggedSentence(
+            ("Nice", "wine", "&", "beer", "!"), ("O", "B-ASPECT", "O", "B-ASPECT", "O"), "en", "7"
+        )
+    ]
+    (sentence,) = read_aspects(path, polarity=True, to="BIOES")
+    assert sentence.tags == ("O", "S-positive", "O", "S-negative", "O")
+
+
+def test_semeval_2016(file):
+    path = file(
+        '<?xml version="1.0"?><Reviews><Review rid="1"><sentences><sentence id="1:0">'
+        "<text>La carte des vins, bof.</text><Opinions>"
+        '<Opinion target="carte des vins" category="A" polarity="negative" from="3" to="17"/>'
+        '<Opinion target="carte des vins" category="B" polarity="neutral" from="3" to="17"/>'
+        '<Opinion target="NULL" category="C" polarity="negative" from="0" to="0"/>'
+        '</Opinions></sentence><sentence id="1:1"><text>Oui</text></sentence>'
+        "</sentences></Review></Reviews>"
+    )
+    report = Report()
+    assert tagged(read_aspects(path, report=report)) == [
+        "La/O carte/B-ASPECT des/I-ASPECT vins/I-ASPECT ,/O bof/O ./O",
+        "Oui/O",
+    ]
+    assert report.changed == {"an opinion without a term left out": 1}
+    (first, _) = read_aspects(path, polarity=True, report=Report())
+    assert first.tags[1] == "B-negative"
+
+
+def test_terms_that_do_not_end_where_words_do(file):
+    path = file(reviews("A drink special, seafood", term("drink s", 2), term("food", 20)))
+    report = Report()
+    assert tagged(read_aspects(path, report=report)) == [
+        "A/O drink/B-ASPECT special/I-ASPECT ,/O seafood/B-ASPECT"
+    ]
+    assert report.changed == {"a term widened to whole words": 2}
+
+
+def test_terms_with_blanks_around_them(file):
+    (sentence,) = read_aspects(file(reviews("The wine list", term(" wine ", 3))))
+    assert sentence.tags == ("O", "B-ASPECT", "O")
+
+
+def test_the_longest_of_terms_that_overlap(file):
+    path = file(reviews("wine list here", term("list", 5), term("wine list", 0)))
+    report = Report()
+    assert tagged(read_aspects(path, report=report)) == ["wine/B-ASPECT list/I-ASPECT here/O"]
+    assert report.changed == {"a term left out because it overlaps a longer one": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (reviews("Good wine", term("wine", 4)), "a term is not where it says"),
+        (reviews("Good wine", term("wine", -4)), "a term is not where it says"),
+        (reviews("Good wine", term("wine", 50)), "a term is not where it says"),
+        (reviews("Good wine", term(" ", 4)), "a term is not where it says"),
+        (reviews("Good wine", '<aspectTerm term="wine"/>'), "a term without offsets"),
+        (reviews(" "), "a sentence without words"),
+    ],
+)
+def test_wrong_terms(file, content, reason):
+    path = file(content)
+    with pytest.raises(ReadError, match=f"file:2: {reason}"):
+        list(read_aspects(path))
+    report = Report()
+    assert list(read_aspects(path, on_error="skip", report=report)) == []
+    assert report.left_out == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \u00a0\n", []),
+        ("don't", ["don", "'", "t"]),
+        ("a--b_c 3,5", ["a", "-", "-", "b_c", "3", ",", "5"]),
+        ("cafe\u0301s", ["cafe\u0301s"]),
+        ("हिन्दी है", ["हिन्दी", "है"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("我爱Paris。", ["我", "爱", "Paris", "。"]),
+        ("ラーメン", ["ラ", "ー", "メ", "ン"]),
+        ("\U0001f468\u200d\U0001f469x", ["\U0001f468\u200d", "\U0001f469", "x"]),
+    ],
+)
+def test_words_of_a_text(text, words):
+    assert [text[start:end] for start, end in split_words(text)] == words
+
+
+@given(st.text())
+def test_words_cover_all_but_white_space(text):
+    places = split_words(text)
+    joined = "".join(text[start:end] for start, end in places)
+    assert joined == "".join(text.split())
+    assert all(a[1] <= b[0] for a, b in zip(places, places[1:], strict=False))
