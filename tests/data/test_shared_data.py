@@ -150,8 +150,9 @@ def test_a_broken_stream_is_read_sentence_by_sentence():
     }
     assert 100 < report.left_out_total < 200
     assert "enp_DE.sbb.bio:1509: wrong number of columns: 3 instead of 2" in str(report)
-    # "# O" is a word, "# file: ..." a comment.
-    assert sum(each.words.count("#") for each in sentences) >= 4
+    # "# O" is a word, "# file: ..." a comment. There are four; two stand in sentences that are left
+    # out because another word of theirs has a space.
+    assert sum(each.words.count("#") for each in sentences) == 2
     assert not any("file:" in each.words for each in sentences)
 
 
