@@ -17,25 +17,11 @@ from mmkd_jax.data import (
 )
 
 XNLI = [
-    "language",
-    "gold_label",
-    "sentence1_binary_parse",
-    "sentence2_binary_parse",
-    "sentence1_parse",
-    "sentence2_parse",
-    "sentence1",
-    "sentence2",
-    "promptID",
-    "pairID",
-    "genre",
-    "label1",
-    "label2",
-    "label3",
-    "label4",
-    "label5",
-    "sentence1_tokenized",
-    "sentence2_tokenized",
-    "match",
+    *("language", "gold_label"),
+    *("sentence1_binary_parse", "sentence2_binary_parse", "sentence1_parse", "sentence2_parse"),
+    *("sentence1", "sentence2", "promptID", "pairID", "genre"),
+    *(f"label{n}" for n in range(1, 6)),
+    *("sentence1_tokenized", "sentence2_tokenized", "match"),
 ]
 MULTINLI = XNLI[1:16]
 

@@ -221,6 +221,8 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
         next(hugging_face_rows("any", split="train"))
 
 
+# The library pickles what it cannot find again, and says so.
+@pytest.mark.filterwarnings("ignore:Cannot (locate|pickle)")
 def test_rows_of_hugging_face(tmp_path):
     datasets = pytest.importorskip("datasets", reason="an extra: mmkd_jax[data]")
     features = datasets.Features(

@@ -78,7 +78,7 @@ def read_aspects(
                     raise Unreadable("a sentence without words")
                 terms = _terms(sentence, text, change)
             except Unreadable as error:
-                reading.fault(path, line, error.kind, error.detail)
+                reading.unreadable(path, line, error)
                 continue
             spans = [
                 span if polarity else span._replace(type="ASPECT")

@@ -116,7 +116,7 @@ def read_squad(
                 try:
                     record = _question(each, title, context, language)
                 except Unreadable as error:
-                    reading.fault(path, number, error.kind, error.detail)
+                    reading.unreadable(path, number, error)
                     continue
                 reading.report.read += 1
                 yield record
@@ -131,7 +131,7 @@ def _nli_rows(path: Path, reading: Reading) -> Iterator[tuple[int, str, tuple[st
                 row = tuple(field(values, name, str) for name in _NLI_FIELDS)
                 yield number, field(values, "language", str, ""), row
             except Unreadable as error:
-                reading.fault(path, number, error.kind, error.detail)
+                reading.unreadable(path, number, error)
         return
     header = next((line.split("\t") for _, line in texts(path, reading)), [])
     if "hypo" in header:
@@ -181,7 +181,7 @@ def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]
             for paragraph in field(article, "paragraphs", list):
                 yield title, field(paragraph, "context", str), field(paragraph, "qas", list)
     except Unreadable as error:
-        reading.fault(path, 1, error.kind, error.detail)
+        reading.unreadable(path, 1, error)
 
 
 def _question(values: Any, title: str, context: str, language: str) -> Question:

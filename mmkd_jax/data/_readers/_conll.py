@@ -161,21 +161,20 @@ class _Parser:
     def __call__(self, line: str, position: int) -> Word | None:
         if self.comments and line[0] == "#" and self._is_comment(line):
             return None
-        fields = self._split(line)
+        if not self.separator:
+            self.separator = "\t" if "\t" in line else " "
+        if self.separator == " ":
+            line = line.strip(" ")
+        if self.spaces:
+            fields = line.rsplit(self.separator, self.columns - 1)
+        else:
+            fields = line.split(self.separator)
+            if self.separator == " " and "" in fields:  # a run of spaces is one separator
+                fields = [field for field in fields if field]
         if fields[0] == _DOCUMENT:
             return None
         if len(fields) != self.columns:
-            if self.columns is not None:
-                detail = f"{len(fields)} instead of {self.columns}"
-                raise Unreadable("wrong number of columns", detail)
-            if (
-                not -len(fields)
-                <= min(self.word, self.tag)
-                <= max(self.word, self.tag)
-                < len(fields)
-            ):
-                raise Unreadable("wrong number of columns", f"only {len(fields)}")
-            self.columns = len(fields)
+            self._check_columns(len(fields))
         word, tag, language = fields[self.word], fields[self.tag], ""
         if self.prefixes:
             language, colon, word = word.partition(":")
@@ -188,13 +187,10 @@ class _Parser:
     def _is_comment(self, line: str) -> bool:
         return not self.separator or len(line.split(self.separator)) != self.columns
 
-    def _split(self, line: str) -> list[str]:
-        if not self.separator:
-            self.separator = "\t" if "\t" in line else " "
-        if self.separator == " ":
-            line = line.strip(" ")
-        if self.spaces:
-            return line.rsplit(self.separator, self.columns - 1)
-        fields = line.split(self.separator)
-        # Runs of spaces are one separator; between two tabs is an empty column.
-        return [field for field in fields if field] if self.separator == " " else fields
+    def _check_columns(self, found: int) -> None:
+        if self.columns is not None:
+            raise Unreadable("wrong number of columns", f"{found} instead of {self.columns}")
+        first, last = sorted((self.word, self.tag))
+        if not -found <= first <= last < found:
+            raise Unreadable("wrong number of columns", f"only {found}")
+        self.columns = found

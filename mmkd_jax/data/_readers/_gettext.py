@@ -82,7 +82,7 @@ def read_catalogue(
                 try:
                     single, most = plural_forms(_header(entry.forms.get(0, "")))
                 except Unreadable as error:
-                    reading.fault(path, entry.line, error.kind, error.detail)
+                    reading.unreadable(path, entry.line, error)
                 continue
             if entry.flaw or not any(entry.forms.values()):
                 reading.leave_out(path, entry.line, entry.flaw or "untranslated")

@@ -9,7 +9,7 @@ import io
 import zlib
 from collections.abc import Iterator
 
-from mmkd_jax.data._readers._report import Path, Reading, Unreadable
+from mmkd_jax.data._readers._report import Path, Reading
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
@@ -40,22 +40,13 @@ def lines(path: Path, reading: Reading) -> Iterator[bytes]:
             reading.fault(path, number + 1, LOST, str(error))
 
 
-def text(line: bytes) -> str:
-    """The line decoded."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        byte = line[error.start]
-        raise Unreadable("invalid UTF-8", f"byte 0x{byte:02x} at {error.start + 1}") from None
-
-
 def texts(path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
     for number, line in enumerate(lines(path, reading), 1):
         if line.strip():
             try:
-                decoded = text(line)
-            except Unreadable as error:
-                reading.fault(path, number, error.kind, error.detail)
+                decoded = line.decode()
+            except UnicodeDecodeError as error:
+                reading.unreadable(path, number, error)
             else:
                 yield number, decoded

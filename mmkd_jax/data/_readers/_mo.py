@@ -36,8 +36,7 @@ def mo_entries(path: Path, reading: Reading) -> Iterator[tuple[int, str, str | N
             source, *plural = text.decode(charset).split("\0")
             forms = dict(enumerate(raw_target.decode(charset).split("\0")))
         except UnicodeDecodeError as error:
-            kind = f"invalid {charset.upper()}"
-            reading.fault(path, number, kind, f"byte 0x{error.object[error.start]:02x}")
+            reading.unreadable(path, number, error)
         except (struct.error, Unreadable):
             reading.fault(path, number, "an entry that lies beyond the end of the file")
         else:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from pathlib import Path as Folder
 
-from mmkd_jax.data._readers._lines import lines, text
-from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
+from mmkd_jax.data._readers._lines import lines
+from mmkd_jax.data._readers._report import Path, Reading, Report
 from mmkd_jax.data._records import Pair
 
 
@@ -51,10 +51,10 @@ def read_moses(
                 break
             file = source
             try:
-                first, file = text(one), target
-                second = text(other)
-            except Unreadable as error:
-                reading.fault(file, number, error.kind, error.detail)
+                first, file = one.decode(), target
+                second = other.decode()
+            except UnicodeDecodeError as error:
+                reading.unreadable(file, number, error)
                 continue
             if not first.strip() or not second.strip():
                 reading.leave_out(source, number, "blank side")

@@ -30,9 +30,9 @@ def po_entries(path: Path, reading: Reading) -> Iterator[tuple[int, str, str | N
             entry = _Entry()
         try:
             entry.add(line, number, charset)
-        except Unreadable as error:
+        except (Unreadable, UnicodeDecodeError) as error:
             if not entry.broken:
-                reading.fault(path, number, error.kind, error.detail)
+                reading.unreadable(path, number, error)
             entry.broken = True
     yield from entry.result()
 
@@ -56,7 +56,7 @@ class _Entry:
             if raw.startswith(b"#,") and b"fuzzy" in re.split(rb"[,\s]+", raw[2:]):
                 self.flaw = self.flaw or "fuzzy"
             return
-        line = rest = _decode(raw, charset)
+        line = rest = raw.decode(charset)
         if match := _KEYWORD.match(line):
             keyword, index = match[1], int(match[2] or 0)
             table, key = (self.forms, index) if keyword == "msgstr" else (self.texts, keyword)
@@ -106,12 +106,3 @@ def known_charset(name: str) -> str:
         return codecs.lookup(name).name
     except LookupError:
         return "utf-8"
-
-
-def _decode(line: bytes, charset: str) -> str:
-    try:
-        return line.decode(charset)
-    except UnicodeDecodeError as error:
-        byte = line[error.start]
-        kind = f"invalid {charset.upper()}"
-        raise Unreadable(kind, f"byte 0x{byte:02x} at {error.start + 1}") from None

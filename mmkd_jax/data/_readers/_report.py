@@ -102,6 +102,15 @@ class Reading:
             raise ReadError(file, line, _reason(kind, detail))
         self.leave_out(file, line, kind, detail)
 
+    def unreadable(self, file: Path, line: int, error: "Unreadable | UnicodeDecodeError") -> None:
+        """A fault that was caught."""
+        if isinstance(error, Unreadable):
+            self.fault(file, line, error.kind, error.detail)
+        else:
+            byte = error.object[error.start]
+            detail = f"byte 0x{byte:02x} at {error.start + 1}"
+            self.fault(file, line, f"invalid {error.encoding.upper()}", detail)
+
     def leave_out(self, file: Path, line: int, kind: str, detail: str = "") -> None:
         """Counts what is no error, but no record either."""
         self._count(self.report.left_out, file, line, kind, detail)

@@ -243,7 +243,7 @@ def _records(
             try:
                 record = make(values)
             except Unreadable as error:
-                reading.fault(file, number, error.kind, error.detail)
+                reading.unreadable(file, number, error)
                 continue
             if isinstance(record, str):
                 reading.leave_out(file, number, record)

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from mmkd_jax.data._readers._chunks import ChunkTags, Misplaced
-from mmkd_jax.data._readers._lines import lines, text
+from mmkd_jax.data._readers._lines import lines
 from mmkd_jax.data._readers._report import Path, Reading, Unreadable
 from mmkd_jax.data._records import TaggedSentence
 from mmkd_jax.tags import IllegalTagsError
@@ -57,11 +57,11 @@ def sentences(
         decoded, word = "", None
         if line.strip():
             try:
-                decoded = text(line)
+                decoded = line.decode()
                 word = parse(decoded, len(rows))
-            except Unreadable as error:
+            except (Unreadable, UnicodeDecodeError) as error:
                 if not broken:  # what is left out, and counted, is the sentence
-                    reading.fault(path, number, error.kind, error.detail)
+                    reading.unreadable(path, number, error)
                 broken = True
                 continue
         if word is PASS:
@@ -95,7 +95,7 @@ def checked(
             kind = f"an illegal tag sequence in {rewrite.scheme}"
             reading.fault(path, numbers[error.position], kind, str(error))
         except Misplaced as error:
-            reading.fault(path, numbers[error.position], error.kind, error.detail)
+            reading.unreadable(path, numbers[error.position], error)
         else:
             if rewrite.repaired:
                 kind = "illegal tags read as the CoNLL evaluation script does"
