@@ -12,7 +12,7 @@ from types import ModuleType
 
 from mmkd_jax._version import __version__
 
-_SUBMODULES = ("crf", "losses", "tags")
+_SUBMODULES = ("crf", "data", "losses", "tags")
 
 __all__ = ["__version__", *_SUBMODULES]
 
