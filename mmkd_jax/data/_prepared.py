@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmkd_jax.data._records import EncodedPairs, Layout, encode_pairs, layout_of
+from mmkd_jax.data._shards import ShardedRecords
 from mmkd_jax.data._subwords import SubwordTokenizer
 
 MANIFEST = "manifest.json"
@@ -49,7 +50,7 @@ class Prepared:
     """Tokenised pairs, on disk or in memory.
 
     Attributes:
-      records: anything with ``len`` and ``[index]``, one record a pair.
+      records: one a pair, in shards or in a list.
       lengths: ``[N, 4]``, subwords of the teacher's English, the student's English and the
         translation, and the number of the source.
       sources: name and language of each source.
@@ -58,7 +59,7 @@ class Prepared:
       left_out: pairs of which no subword was left on one side.
     """
 
-    records: Any
+    records: ShardedRecords | list[bytes]
     lengths: np.ndarray
     sources: tuple[tuple[str, str], ...]
     layout: Layout
@@ -82,9 +83,9 @@ class Prepared:
 
     def read(self, indices: np.ndarray) -> list[bytes]:
         """The records of these pairs."""
-        wanted = [int(index) for index in indices]
-        many = getattr(self.records, "__getitems__", None)
-        return list(many(wanted)) if many else [self.records[index] for index in wanted]
+        if isinstance(self.records, ShardedRecords):
+            return self.records.read(indices)
+        return [self.records[index] for index in indices.tolist()]
 
 
 def tokenize_pairs(
@@ -117,8 +118,7 @@ def prepare_pairs(
     """Tokenises pairs into a folder; what is finished there already is kept.
 
     Pair number k of all sources goes into shard k modulo `shards`. Many processes may work at the
-    same time, each at a shard of its own or all at all of them; whoever finishes the last shard
-    writes the manifest.
+    same time, each at shards of its own; whoever finishes the last one writes the manifest.
 
     Args:
       folder: is made if it is not there.
@@ -163,8 +163,6 @@ def load_pairs(
         pairs were prepared with.
       student: likewise.
     """
-    from array_record.python.array_record_data_source import ArrayRecordDataSource
-
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.exists():
@@ -177,10 +175,8 @@ def load_pairs(
     shards = settings["shards"]
     files = [shard_file(folder, i, shards, "array_record") for i in range(shards)]
     lengths = [np.load(shard_file(folder, i, shards, "npy")) for i in range(shards)]
-    # A shard of a few pairs may have none at all, which array_record does not read.
-    full = [str(file) for file, part in zip(files, lengths, strict=True) if len(part)]
     return Prepared(
-        ArrayRecordDataSource(full) if full else [],
+        ShardedRecords(files, [len(part) for part in lengths]),
         np.concatenate(lengths),
         tuple(tuple(source) for source in settings["sources"]),
         Layout(*settings["layout"]),
@@ -244,8 +240,7 @@ def write_shard(
     shards = settings["shards"]
     stem = shard_file(folder, shard, shards, "")
     for stale in folder.glob(f".{stem.name}*"):
-        # Of a run that was killed. If it is of one that still works at the same shard, that one
-        # finds its files gone, and this one finishes it.
+        # Left by a run that was killed.
         stale.unlink(missing_ok=True)
     temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
@@ -285,8 +280,7 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
         "pairs": int(counts.sum()),
         "left_out": sum(part["left_out"] for part in parts),
         "pairs_of_source": {
-            name: int(count)
-            for (name, _), count in zip(settings["sources"], counts, strict=True)
+            name: int(count) for (name, _), count in zip(settings["sources"], counts, strict=True)
         },
         # Of the teacher's English, the student's English and the translation.
         "subwords": np.sum([part["subwords"] for part in parts], axis=0).tolist(),
