@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ _ENDLESS = 2**40  # steps; grain wants a number
 Batch = TypeVar("Batch", covariant=True)
 
 
+@runtime_checkable
 class BatchSource(Protocol[Batch]):
     """Makes the batch of a step: a pure function of its number, safe to call from many threads."""
 

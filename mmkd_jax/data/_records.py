@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmkd_jax.data._hashing import hashed
-from mmkd_jax.data._subwords import SubwordTokenizer, Subwords, paired_words
+from mmkd_jax.data._subwords import Subwords, SubwordTokenizer, paired_words
 
 _HEADER = 9
 
@@ -120,7 +120,7 @@ def decode_pairs(records: Sequence[bytes], layout: Layout) -> Pairs:
     """Reads records back, all at once."""
     content = np.frombuffer(b"".join(records), "<u2")
     sizes = np.fromiter(map(len, records), np.int64, len(records)) // 2
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    starts = np.cumsum(sizes) - sizes
     heads = content[starts[:, None] + np.arange(_HEADER)]
     at = starts + _HEADER
 

@@ -220,12 +220,13 @@ class SubwordTokenizer:
         codes = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         lengths = np.fromiter(map(len, codes), np.int64, len(codes))
         token_offsets = np.concatenate([[0], np.cumsum(lengths)])
-        ids = _flat((code.ids for code in codes), token_offsets[-1])
+        total = int(token_offsets[-1])
+        ids = _flat((code.ids for code in codes), total)
         pairs = chain.from_iterable(code.offsets for code in codes)
-        places = _flat(pairs, 2 * token_offsets[-1]).reshape(-1, 2)
+        places = _flat(pairs, 2 * total).reshape(-1, 2)
         places = places + np.repeat(text_starts, lengths)[:, None]
         word_of = _words_of_tokens(numbers, places, self._is_blank[ids])
-        word_of, first, count = _by_word(word_of, word_offsets[-1])
+        word_of, first, count = _by_word(word_of, int(word_offsets[-1]))
         # From here on words and tokens are numbered within their texts.
         before = np.repeat(token_offsets[:-1], np.diff(word_offsets))
         first = np.where(first >= 0, first - before, -1)

@@ -34,7 +34,7 @@ def word_spans(text: str) -> np.ndarray:
       ``[W, 2]``, start and end of each word.
     """
     numbers, _, offsets = number_words([text])
-    starts, ends = spans_of_numbers(numbers, offsets[-1])
+    starts, ends = spans_of_numbers(numbers, int(offsets[-1]))
     return np.stack([starts, ends], axis=1).astype(np.int32)
 
 
@@ -58,7 +58,7 @@ def number_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def starts_of(texts: Sequence[str]) -> np.ndarray:
     """Where each text begins once they are joined by single characters."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return np.concatenate([[0], np.cumsum(lengths + 1)[:-1]]).astype(np.int64)
+    return np.cumsum(lengths + 1) - (lengths + 1)
 
 
 def spans_of_numbers(numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
