@@ -14,7 +14,7 @@ from mmkd_jax.data._prepared import (
     prepare_pairs,
     tokenize_pairs,
 )
-from mmkd_jax.data._records import (
+from mmkd_jax.data._encoded import (
     EncodedPairs,
     Layout,
     Pairs,

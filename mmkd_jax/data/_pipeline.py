@@ -8,7 +8,7 @@ import numpy as np
 
 from mmkd_jax.data._batching import Plan
 from mmkd_jax.data._prepared import Prepared
-from mmkd_jax.data._records import decode_pairs, with_english
+from mmkd_jax.data._encoded import decode_pairs, with_english
 from mmkd_jax.data._subwords import SubwordTokenizer
 from mmkd_jax.data._views import PairBatch, PairShape, pair_batch
 

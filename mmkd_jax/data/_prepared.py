@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmkd_jax.data._records import EncodedPairs, Layout, encode_pairs, layout_of
+from mmkd_jax.data._encoded import EncodedPairs, Layout, encode_pairs, layout_of
 from mmkd_jax.data._shards import ShardedRecords
 from mmkd_jax.data._subwords import SubwordTokenizer
 

@@ -13,7 +13,7 @@ from mmkd_jax.data._masking import (
     example_keys,
     replacements,
 )
-from mmkd_jax.data._records import Pairs
+from mmkd_jax.data._encoded import Pairs
 from mmkd_jax.data._subwords import Specials, SubwordTokenizer
 
 _ALONE = 2  # special tokens of a row with one text
