@@ -1,15 +1,37 @@
-"""Readers of corpora and benchmarks: each a function that yields plain records.
+"""From real corpora to full, static-shaped, resumable batches.
 
-Readers are generators. They open nothing before the first record is asked for, and hold no more
-of a file in memory than they must. What cannot be read is a `ReadError` with file, line and
-reason; ``on_error="skip"`` leaves it out instead. Whatever is left out is counted in a `Report`,
-and logged where the caller passed none.
+Readers are generators of plain records. They open nothing before the first record is asked for,
+and hold no more of a file in memory than they must. What cannot be read is a `ReadError` with file,
+line and reason; ``on_error="skip"`` leaves it out instead. Whatever is left out is counted in a
+`Report`, and logged where the caller passed none.
+
+Records become subwords, on disk (`prepare_pairs`) or in memory (`tokenize_pairs`); a `Plan` says
+which of them make up which batch; `Batches` makes these ahead of the device, from any step on.
 
 `mmkd_jax.data.sample` is a small parallel corpus that comes with the package.
 
 This package knows no model, and neither jax nor TensorFlow.
 """
 
+from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._encoded import (
+    EncodedPairs,
+    Layout,
+    Pairs,
+    decode_pairs,
+    encode_pairs,
+    layout_of,
+    with_english,
+)
+from mmkd_jax.data._masking import chosen_count
+from mmkd_jax.data._pipeline import Batches, BatchSource, PairBatches
+from mmkd_jax.data._prepared import (
+    Prepared,
+    Source,
+    load_pairs,
+    prepare_pairs,
+    tokenize_pairs,
+)
 from mmkd_jax.data._readers._aspects import read_aspects, split_words
 from mmkd_jax.data._readers._benchmarks import read_multinli, read_pawsx, read_squad, read_xnli
 from mmkd_jax.data._readers._conll import read_conll, read_uner, read_wikiann
@@ -43,24 +65,69 @@ from mmkd_jax.data._records import (
     Row,
     TaggedSentence,
 )
+from mmkd_jax.data._sampling import Draws, Sampling, language_shares
+from mmkd_jax.data._shapes import fit_shapes
+from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
+from mmkd_jax.data._tagging import (
+    TaggedBatch,
+    TaggedBatches,
+    TaggedData,
+    tagged_batch,
+    tokenize_tagged,
+)
+from mmkd_jax.data._views import PairBatch, PairShape, kept_of_pair, pair_batch, row_lengths
+from mmkd_jax.data._words import word_spans
 
 __all__ = [
-    "UPOS",
+    "BatchSource",
+    "Batches",
     "Catalogue",
+    "Draws",
+    "EncodedPairs",
     "Inference",
+    "Layout",
     "Pair",
+    "PairBatch",
+    "PairBatches",
+    "PairShape",
+    "Pairs",
     "Paraphrase",
+    "Plan",
+    "Prepared",
     "Question",
     "ReadError",
     "Report",
     "Row",
+    "Sampling",
+    "Source",
+    "Specials",
+    "Step",
+    "SubwordTokenizer",
+    "Subwords",
+    "TaggedBatch",
+    "TaggedBatches",
+    "TaggedData",
     "TaggedSentence",
+    "UPOS",
+    "chosen_count",
+    "decode_pairs",
+    "encode_pairs",
     "find_catalogues",
+    "fit_shapes",
     "hugging_face_rows",
     "inferences_of_rows",
     "json_rows",
+    "kept_of_pair",
+    "language_shares",
+    "layout_of",
+    "load_pairs",
+    "pair_batch",
+    "paired_words",
     "pairs_of_rows",
     "paraphrases_of_rows",
+    "plan_pairs",
+    "plan_tagged",
+    "prepare_pairs",
     "questions_of_rows",
     "read_aspects",
     "read_catalogue",
@@ -79,7 +146,13 @@ __all__ = [
     "read_uner",
     "read_wikiann",
     "read_xnli",
+    "row_lengths",
     "split_words",
+    "tagged_batch",
     "tagged_of_rows",
     "tfds_rows",
+    "tokenize_pairs",
+    "tokenize_tagged",
+    "with_english",
+    "word_spans",
 ]

@@ -1,0 +1,331 @@
+"""Tokenised once, read many times: pairs in array_record shards, with a manifest.
+
+A folder of prepared pairs holds, for each shard ``i`` of ``n``,
+
+* ``pairs-i-of-n.array_record``: the records,
+* ``pairs-i-of-n.npy``: their lengths, which plans are made from,
+* ``pairs-i-of-n.json``: its counts. It is written last: a shard that has it is finished.
+
+``manifest.json`` is written once all shards are finished. Files get their names only when they are
+whole, so that a kill at any moment leaves finished shards and files that the next run writes anew.
+"""
+
+import dataclasses
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmkd_jax.data._encoded import EncodedPairs, Layout, encode_pairs, layout_of
+from mmkd_jax.data._shards import ShardedRecords
+from mmkd_jax.data._subwords import SubwordTokenizer
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_AT_ONCE = 2000  # pairs that are tokenised together
+
+
+class Source(NamedTuple):
+    """Where pairs come from.
+
+    Attributes:
+      name: says which it is, once for each source.
+      language: of the translations; what languages are sampled by.
+      pairs: a sequence of pairs, or a function that reads them from the beginning each time.
+        Of a pair, the first two parts are used: the English text and its translation.
+    """
+
+    name: str
+    language: str
+    pairs: Sequence[tuple] | Callable[[], Iterable[tuple]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Tokenised pairs, on disk or in memory.
+
+    Attributes:
+      records: one a pair, in shards or in a list.
+      lengths: ``[N, 4]``, subwords of the teacher's English, the student's English and the
+        translation, and the number of the source.
+      sources: name and language of each source.
+      layout: how records are written.
+      max_length: of the rows that they were prepared for.
+      left_out: pairs of which no subword was left on one side.
+    """
+
+    records: ShardedRecords | list[bytes]
+    lengths: np.ndarray
+    sources: tuple[tuple[str, str], ...]
+    layout: Layout
+    max_length: int
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def language_names(self) -> tuple[str, ...]:
+        """The languages, in the order in which the sources name them."""
+        return tuple(dict.fromkeys(language for _, language in self.sources))
+
+    @property
+    def languages(self) -> np.ndarray:
+        """``[N]``, the number of each pair's language in `language_names`."""
+        names = self.language_names
+        numbers = np.array([names.index(language) for _, language in self.sources])
+        return numbers[self.lengths[:, 3]]
+
+    def read(self, indices: np.ndarray) -> list[bytes]:
+        """The records of these pairs."""
+        if isinstance(self.records, ShardedRecords):
+            return self.records.read(indices)
+        return [self.records[index] for index in indices.tolist()]
+
+
+def tokenize_pairs(
+    sources: Sequence[Source],
+    teacher: SubwordTokenizer,
+    student: SubwordTokenizer,
+    max_length: int = 128,
+) -> Prepared:
+    """Tokenises pairs into memory: for corpora that are small, or read once."""
+    parts = list(_encoded(enumerate_pairs(sources), teacher, student, max_length))
+    return Prepared(
+        [record for part in parts for record in part.records],
+        np.concatenate([np.zeros((0, 4), np.uint16), *(part.lengths for part in parts)]),
+        tuple((source.name, source.language) for source in sources),
+        layout_of(teacher, student),
+        max_length,
+        sum(part.empty for part in parts),
+    )
+
+
+def prepare_pairs(
+    folder: str | Path,
+    sources: Sequence[Source],
+    teacher: SubwordTokenizer,
+    student: SubwordTokenizer,
+    max_length: int = 128,
+    shards: int = 16,
+    shard: int | None = None,
+) -> Path | None:
+    """Tokenises pairs into a folder; what is finished there already is kept.
+
+    Pair number k of all sources goes into shard k modulo `shards`. Many processes may work at the
+    same time, each at shards of its own; whoever finishes the last one writes the manifest.
+
+    Args:
+      folder: is made if it is not there.
+      sources: in the same order in every process.
+      teacher: reads English.
+      student: reads both sides.
+      max_length: of the rows that will be made of them, special tokens included.
+      shards: how many.
+      shard: the only one to write; by default all of them, one after the other.
+
+    Returns:
+      The manifest's path, or None as long as other shards are missing.
+
+    Raises:
+      ValueError: if the folder holds pairs that were prepared in another way: with other
+        tokenizers, sources or lengths.
+    """
+    if shards < 1 or (shard is not None and not 0 <= shard < shards):
+        raise ValueError(f"shard must be in 0..{shards - 1} of shards > 0, got {shard}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = settings_of(sources, teacher, student, max_length, shards)
+    check_settings(folder, settings)
+    for number in range(shards) if shard is None else [shard]:
+        if not shard_file(folder, number, shards, "json").exists():
+            pairs = islice(enumerate_pairs(sources), number, None, shards)
+            parts = _encoded(pairs, teacher, student, max_length)
+            write_shard(folder, number, settings, parts)
+    return write_manifest(folder, settings)
+
+
+def load_pairs(
+    folder: str | Path,
+    teacher: SubwordTokenizer | None = None,
+    student: SubwordTokenizer | None = None,
+) -> Prepared:
+    """Opens a folder of prepared pairs.
+
+    Args:
+      folder: what `prepare_pairs` has written.
+      teacher: the tokenizer that is going to be used; ValueError if it is not the one that the
+        pairs were prepared with.
+      student: likewise.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: preparation has not begun, or not finished")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    settings = manifest["settings"]
+    wanted = {"teacher": teacher, "student": student}
+    hashes = {name: tokenizer.hash for name, tokenizer in wanted.items() if tokenizer is not None}
+    _compare(path, settings, settings | {"format": _FORMAT} | hashes)
+    shards = settings["shards"]
+    files = [shard_file(folder, i, shards, "array_record") for i in range(shards)]
+    lengths = [np.load(shard_file(folder, i, shards, "npy")) for i in range(shards)]
+    return Prepared(
+        ShardedRecords(files, [len(part) for part in lengths]),
+        np.concatenate(lengths),
+        tuple(tuple(source) for source in settings["sources"]),
+        Layout(*settings["layout"]),
+        settings["max_length"],
+        manifest["left_out"],
+    )
+
+
+def settings_of(
+    sources: Sequence[Source],
+    teacher: SubwordTokenizer,
+    student: SubwordTokenizer,
+    max_length: int,
+    shards: int,
+) -> dict[str, Any]:
+    """What must be the same in every process that works at a folder."""
+    if not sources:
+        raise ValueError("sources must not be empty")
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise ValueError(f"sources must have different names, got {names}")
+    if not 5 <= max_length <= 2**16:
+        raise ValueError(f"max_length must be in 5..{2**16}, got {max_length}")
+    return {
+        "format": _FORMAT,
+        "teacher": teacher.hash,
+        "student": student.hash,
+        "max_length": max_length,
+        "sources": [[source.name, source.language] for source in sources],
+        "shards": shards,
+        "layout": list(layout_of(teacher, student)),
+    }
+
+
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """ValueError if anything in the folder was prepared in another way."""
+    for path in [folder / MANIFEST, *sorted(folder.glob("pairs-*.json"))]:
+        if path.exists():
+            _compare(path, json.loads(path.read_text(encoding="utf-8"))["settings"], settings)
+
+
+def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
+    """All pairs, each with the number of its source."""
+    for number, source in enumerate(sources):
+        pairs = source.pairs() if callable(source.pairs) else source.pairs
+        for pair in pairs:
+            yield number, pair
+
+
+def shard_file(folder: Path, shard: int, shards: int, ending: str) -> Path:
+    """The name of a shard's file."""
+    return folder / f"pairs-{shard:05d}-of-{shards:05d}.{ending}"
+
+
+def write_shard(
+    folder: Path, shard: int, settings: dict[str, Any], parts: Iterable[EncodedPairs]
+) -> None:
+    """Writes the three files of a shard, the one that says that it is finished last."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    shards = settings["shards"]
+    stem = shard_file(folder, shard, shards, "")
+    for stale in folder.glob(f".{stem.name}*"):
+        # Left by a run that was killed.
+        stale.unlink(missing_ok=True)
+    temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
+    lengths, empty = [np.zeros((0, 4), np.uint16)], 0
+    # Pairs are read in random order, so that each is a group of its own.
+    writer = ArrayRecordWriter(str(temporary), "group_size:1")
+    for part in parts:
+        for record in part.records:
+            writer.write(record)
+        lengths.append(part.lengths)
+        empty += part.empty
+    writer.close()
+    index = np.concatenate(lengths)
+    os.replace(temporary, shard_file(folder, shard, shards, "array_record"))
+    with open(temporary, "wb") as file:
+        np.save(file, index)
+    os.replace(temporary, shard_file(folder, shard, shards, "npy"))
+    count = {
+        "settings": settings,
+        "counts": np.bincount(index[:, 3], minlength=len(settings["sources"])).tolist(),
+        "left_out": empty,
+        "subwords": index[:, :3].sum(axis=0, dtype=np.int64).tolist(),
+        "longest": index[:, :3].max(axis=0, initial=0).tolist(),
+    }
+    _write_json(shard_file(folder, shard, shards, "json"), count)
+
+
+def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
+    """Writes the manifest if all shards are finished."""
+    shards = settings["shards"]
+    files = [shard_file(folder, i, shards, "json") for i in range(shards)]
+    if not all(file.exists() for file in files):
+        return None
+    parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    counts = np.sum([part["counts"] for part in parts], axis=0)
+    manifest = {
+        "settings": settings,
+        "pairs": int(counts.sum()),
+        "left_out": sum(part["left_out"] for part in parts),
+        "pairs_of_source": {
+            name: int(count) for (name, _), count in zip(settings["sources"], counts, strict=True)
+        },
+        # Of the teacher's English, the student's English and the translation.
+        "subwords": np.sum([part["subwords"] for part in parts], axis=0).tolist(),
+        "longest": np.max([part["longest"] for part in parts], axis=0).tolist(),
+    }
+    _write_json(folder / MANIFEST, manifest)
+    return folder / MANIFEST
+
+
+def _encoded(
+    pairs: Iterable[tuple[int, tuple]],
+    teacher: SubwordTokenizer,
+    student: SubwordTokenizer,
+    max_length: int,
+) -> Iterator[EncodedPairs]:
+    pairs = iter(pairs)
+    while batch := list(islice(pairs, _AT_ONCE)):
+        numbers, texts = zip(*batch, strict=True)
+        # A text alone in its row may have all but [CLS] and [SEP].
+        yield encode_pairs(texts, numbers, teacher, student, max_length - 2)
+
+
+def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if found == wanted:
+        return
+    differences = [
+        f"{_spelled(name)} was {_short(found.get(name))} and is now {_short(wanted.get(name))}"
+        for name in wanted
+        if found.get(name) != wanted.get(name)
+    ]
+    raise ValueError(
+        f"{path} was prepared in another way: {'; '.join(differences)}. Take another folder, or "
+        "remove this one"
+    )
+
+
+def _spelled(name: str) -> str:
+    return f"the {name}'s tokenizer" if name in ("teacher", "student") else name
+
+
+def _short(value: Any) -> Any:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 12 else value
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}{uuid.uuid4().hex}")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(temporary, path)

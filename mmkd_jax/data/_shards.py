@@ -1,0 +1,67 @@
+"""Reads single records of array_record shards, many at a time."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# The threads that make batches ahead do the waiting for disks. Threads inside each reader, and
+# reading on behind a record, cost more than they save where a batch takes a few records of each
+# shard: 50 thousand records a second with the defaults, 110 thousand with these.
+_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
+
+
+class ShardedRecords:
+    """The records of some files, numbered from the first of the first to the last of the last.
+
+    Safe to use from many threads, and to send to other processes.
+
+    Args:
+      files: array_record files.
+      counts: how many records each has.
+    """
+
+    def __init__(self, files: Sequence[Path], counts: Sequence[int]):
+        self._files = [str(file) for file in files]
+        self._ends = np.cumsum(np.array([0, *counts], np.int64))
+        self.__setstate__({})
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.read(np.array([index]))[0]
+
+    def read(self, indices: np.ndarray) -> list[bytes]:
+        """Records in the order of their numbers."""
+        indices = np.asarray(indices, np.int64)
+        if ((indices < 0) | (indices >= len(self))).any():
+            raise IndexError(f"indices must be in 0..{len(self) - 1}, got {indices.tolist()}")
+        shard_of = np.searchsorted(self._ends, indices, side="right") - 1
+        order = np.argsort(shard_of, kind="stable")
+        found: list[Any] = [None] * len(indices)
+        places = indices - self._ends[shard_of]
+        for shard in np.unique(shard_of).tolist():
+            mine = order[shard_of[order] == shard].tolist()
+            records = self._reader(shard).read(places[mine].tolist())
+            for place, record in zip(mine, records, strict=True):
+                found[place] = record
+        return found
+
+    def _reader(self, shard: int) -> Any:
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        with self._lock:
+            if shard not in self._readers:
+                self._readers[shard] = ArrayRecordReader(self._files[shard], _OPTIONS)
+            return self._readers[shard]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Readers and locks stay where they are.
+        return {"_files": self._files, "_ends": self._ends}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock, self._readers = threading.Lock(), {}
