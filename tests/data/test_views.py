@@ -34,6 +34,10 @@ def batch_of(taken, seed=0, epoch=0, longer=0, max_length=MAX_LENGTH):
     )
 
 
+def kept(english, translation, room):
+    return tuple(int(n) for n in kept_of_pair(np.array(english), np.array(translation), room))
+
+
 def test_records_are_what_was_tokenised():
     texts = pairs(40, seed=7)
     encoded = encode_pairs(texts, [3] * 40, teacher(), student(), 20)
@@ -96,7 +100,7 @@ def test_rows_hold_the_texts_between_special_tokens(indices):
     for b in range(len(indices)):
         t, e, x = taken.lengths[b].tolist()
         t, x_alone = min(t, MAX_LENGTH - 2), min(x, MAX_LENGTH - 2)
-        kept_e, kept_x = (int(n) for n in kept_of_pair(e, x, MAX_LENGTH - 3))
+        kept_e, kept_x = kept(e, x, MAX_LENGTH - 3)
         english, translation = taken.english[b, :kept_e], taken.translation[b, :kept_x]
 
         def check(ids, mask, expected):
@@ -239,7 +243,7 @@ def test_epochs_may_differ_within_a_batch():
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(2, 128))
 def test_truncation_is_fair(english, translation, room):
-    e, x = (int(n) for n in kept_of_pair(np.array(english), np.array(translation), room))
+    e, x = kept(english, translation, room)
     assert 1 <= e <= english
     assert 1 <= x <= translation
     if english + translation <= room:
@@ -276,10 +280,10 @@ def test_two_separators_stand_between_texts_for_xlmr():
     finally:
         doubled.specials = single
     for b in range(3):
-        e = int(taken.lengths[b, 1])
+        e, x = kept(*taken.lengths[b, 1:], MAX_LENGTH - 4)
         assert batch.tlm_ids[b, e + 1 : e + 3].tolist() == [single.sep] * 2
         assert batch.pair_segments[b, e + 1 : e + 4].tolist() == [0, 0, 1]
-        assert batch.pair_mask[b].sum() == e + taken.lengths[b, 2] + 4
+        assert batch.pair_mask[b].sum() == e + x + 4
 
 
 @given(rows, st.lists(st.booleans(), min_size=8, max_size=8))
