@@ -11,6 +11,7 @@ from mmkd_jax.models._encoder import Encoder
 from mmkd_jax.models._head_files import load_head, save_head
 from mmkd_jax.models._hugging_face.read import load_pretrained
 from mmkd_jax.models._hugging_face.write import save_pretrained
+from mmkd_jax.models._known import KNOWN, known_config
 from mmkd_jax.models._lstm import BiLSTM
 from mmkd_jax.models._masked_lm import masked_lm_hidden, masked_lm_logits, masked_lm_table
 from mmkd_jax.models._parameters import abstract_params, initial_params, logical_axes
@@ -28,6 +29,7 @@ __all__ = [
     "Classifier",
     "Encoder",
     "EncoderConfig",
+    "KNOWN",
     "Projection",
     "RecurrentConfig",
     "RecurrentEncoder",
@@ -37,6 +39,7 @@ __all__ = [
     "TaggerConfig",
     "abstract_params",
     "initial_params",
+    "known_config",
     "layers_of",
     "load_head",
     "load_pretrained",
