@@ -9,7 +9,7 @@ from mmkd_jax.models._classifier import Classifier, SpanHead
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._encoder import Encoder
 from mmkd_jax.models._head_files import load_head, save_head
-from mmkd_jax.models._hugging_face.read import load_pretrained
+from mmkd_jax.models._hugging_face.read import checkpoint_folder, load_pretrained
 from mmkd_jax.models._hugging_face.write import save_pretrained
 from mmkd_jax.models._known import KNOWN, known_config
 from mmkd_jax.models._lstm import BiLSTM
@@ -17,6 +17,7 @@ from mmkd_jax.models._masked_lm import masked_lm_hidden, masked_lm_logits, maske
 from mmkd_jax.models._parameters import abstract_params, initial_params, logical_axes
 from mmkd_jax.models._projection import Projection
 from mmkd_jax.models._recurrent import RecurrentConfig, RecurrentEncoder
+from mmkd_jax.models._sentence_layout import save_sentence_layout
 from mmkd_jax.models._shardings import param_shardings
 from mmkd_jax.models._students import layers_of, new_vocabulary
 from mmkd_jax.models._tagger import Tagger, TaggerConfig, TagHead
@@ -38,6 +39,7 @@ __all__ = [
     "Tagger",
     "TaggerConfig",
     "abstract_params",
+    "checkpoint_folder",
     "initial_params",
     "known_config",
     "layers_of",
@@ -53,4 +55,5 @@ __all__ = [
     "read_vectors",
     "save_head",
     "save_pretrained",
+    "save_sentence_layout",
 ]

@@ -24,11 +24,12 @@ from mmkd_jax.models._shardings import RULES, partition, vocabulary_multiple
 _LOG = logging.getLogger(__name__)
 _FLOATS = ("F32", "F16", "BF16")
 _CHUNK = 2**24  # entries that are read at once
-# Weights as safetensors only, and what a tokenizer may need.
+# Weights as safetensors only, what a tokenizer may need, and what a sentence's vector is.
 _DOWNLOADED = (
     *("config.json", "model*.safetensors", "model.safetensors.index.json"),
     *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json"),
     "sentencepiece*.model",
+    *("modules.json", "1_Pooling/config.json", "sentence_*.json", "projector.*"),
 )
 
 
@@ -77,7 +78,7 @@ def load_pretrained(
       ValueError: If the architecture is unknown, the weights are only there as a pickle, or
         tensors are missing, unknown or of another shape.
     """
-    directory = _directory(source)
+    directory = checkpoint_folder(source)
     config = from_hugging_face(_config_of(directory))
     if mesh is not None and "vocabulary_multiple" not in overrides:
         overrides["vocabulary_multiple"] = vocabulary_multiple(mesh, rules)
@@ -98,7 +99,24 @@ def load_pretrained(
 # --- The directory ------------------------------------------------------------------------------
 
 
-def _directory(source: str | os.PathLike) -> Path:
+def checkpoint_folder(source: str | os.PathLike) -> Path:
+    """The folder itself, or where what the hub has of that name has been downloaded to.
+
+    Of a folder of the hub only what this library reads is downloaded.
+
+    Example:
+      >>> import tempfile
+      >>> from mmkd_jax import models
+      >>> folder = tempfile.mkdtemp()
+      >>> str(models.checkpoint_folder(folder)) == folder
+      True
+
+    Args:
+      source: A directory, or an id of the Hugging Face hub such as "bert-base-cased".
+
+    Raises:
+      FileNotFoundError: It is no directory, and cannot be an id.
+    """
     if os.path.isdir(source):
         return Path(source)
     name = os.fspath(source)

@@ -1,0 +1,235 @@
+"""What the vector of a sentence is: files of our own, and those of sentence-transformers."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from mmkd_jax.models._head_files import load_head
+from mmkd_jax.models._hugging_face.configs import from_hugging_face
+from mmkd_jax.models._projection import Projection
+
+_LOG = logging.getLogger(__name__)
+VECTORS = ("cls", "mean", "projected")
+PROJECTOR = "projector"  # the head whose output the projected vectors are
+OURS = "sentence_encoder.json"
+_TYPES = "sentence_transformers.models."  # names that releases from 2 on understand
+# As the poolings of sentence-transformers are called, in old releases and new ones.
+_POOLINGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+
+def save_sentence_layout(
+    directory: str | os.PathLike, vectors: str, max_length: int, normalise: bool = False
+) -> None:
+    """Adds to a saved encoder what a sentence's vector is, for us and for sentence-transformers.
+
+    The folder has been written by `save_pretrained`, with a tokenizer. sentence-transformers then
+    gives the same vectors as `mmkd_jax.inference.load_encoder`. Projected vectors need the head
+    "projector", which `save_head` has written there: the fields of `Projection`, and its
+    variables. Two dense maps stand for it; what its BatchNorms do without a batch goes into their
+    weights.
+
+    Example:
+      >>> import jax, os, tempfile
+      >>> from mmkd_jax import models
+      >>> config = models.EncoderConfig(
+      ...     vocabulary_size=30, width=8, layers=2, heads=2, hidden_width=16, positions=12
+      ... )
+      >>> params = models.initial_params(config, jax.random.key(0))
+      >>> with tempfile.TemporaryDirectory() as directory:
+      ...     models.save_pretrained(directory, config, params)
+      ...     models.save_sentence_layout(directory, "mean", max_length=12, normalise=True)
+      ...     print(*sorted(name for name in os.listdir(directory) if "json" not in name))
+      1_Pooling 2_Normalize model.safetensors
+
+    Args:
+      directory: That of the encoder.
+      vectors: "cls", the first token's hidden state; "mean", over all tokens, the special ones
+        included; "projected", the projector's output for the first token.
+      max_length: Tokens, the special ones included, beyond which texts are cut.
+      normalise: Whether vectors are to have length 1.
+
+    Raises:
+      ValueError: If there is no such vector, or ``max_length`` is not positive.
+      FileNotFoundError: If the directory holds no encoder, or no projector and vectors are to be
+        projected.
+    """
+    if vectors not in VECTORS:
+        raise ValueError(f"vectors must be one of {', '.join(VECTORS)}, got {vectors!r}")
+    if max_length < 1:
+        raise ValueError(f"max_length must be at least 1, got {max_length}")
+    directory = Path(directory)
+    pooling = _pooling_config(directory, vectors)
+    dense = _dense_maps(directory) if vectors == "projected" else []
+    names = ["Transformer", "Pooling", *["Dense"] * len(dense), *["Normalize"] * normalise]
+    paths = ["", *(f"{number}_{name}" for number, name in enumerate(names) if number)]
+    # Without a list of modules until they are all there.
+    (directory / "modules.json").unlink(missing_ok=True)
+    for path in paths[1:]:
+        (directory / path).mkdir(exist_ok=True)
+    _write(directory / "1_Pooling" / "config.json", pooling)
+    for path, (activation, kernel, bias) in zip(paths[2:], dense, strict=False):
+        _write_dense(directory / path, activation, kernel, bias)
+    limits = {"max_seq_length": max_length, "do_lower_case": False}
+    _write(directory / "sentence_bert_config.json", limits)
+    _write(
+        directory / "config_sentence_transformers.json",
+        {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"},
+    )
+    ours = {"vectors": vectors, "max_length": max_length, "normalise": normalise}
+    _write(directory / OURS, ours)
+    modules = [
+        {"idx": number, "name": str(number), "path": path, "type": _TYPES + name}
+        for number, (name, path) in enumerate(zip(names, paths, strict=True))
+    ]
+    _write(directory / "modules.json", modules)
+
+
+def _pooling_config(directory: Path, vectors: str) -> dict[str, Any]:
+    """In the words of old releases, which new ones understand too."""
+    path = directory / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: not there. The layout is added to an encoder: call models.save_pretrained "
+            "with this directory first"
+        )
+    return {
+        "word_embedding_dimension": from_hugging_face(_read(path)).width,
+        "pooling_mode_cls_token": vectors != "mean",
+        "pooling_mode_mean_tokens": vectors == "mean",
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
+
+
+# --- The projector as dense maps ----------------------------------------------------------------
+
+
+def _dense_maps(directory: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Activation, kernel [inputs, outputs] and bias of both maps."""
+    settings, variables = load_head(directory, PROJECTOR)
+    projection = Projection(**settings)
+    params, statistics = variables["params"], variables["batch_stats"]
+    norms = ["norm_in", *["norm_out"] * projection.last_norm]
+    folded = {name: _fold(projection.epsilon, statistics[name], params, name) for name in norms}
+    maps = []
+    for name, norm, activation in (
+        ("dense_in", "norm_in", "ReLU"),
+        ("dense_out", "norm_out", "Identity"),
+    ):
+        kernel = np.asarray(params[name], np.float64)
+        scale, bias = folded.get(norm, (1.0, np.zeros(kernel.shape[1])))
+        maps.append((activation, kernel * scale, bias))
+    return maps
+
+
+def _fold(
+    epsilon: float, statistics: Mapping, params: Mapping, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a BatchNorm without a batch multiplies by and what it adds."""
+    mean, variance = (np.asarray(statistics[key], np.float64) for key in ("mean", "variance"))
+    scale = np.asarray(params.get(f"{name}_scale", 1.0), np.float64) / np.sqrt(variance + epsilon)
+    bias = np.asarray(params.get(f"{name}_bias", 0.0), np.float64) - mean * scale
+    return scale, bias
+
+
+def _write_dense(folder: Path, activation: str, kernel: np.ndarray, bias: np.ndarray) -> None:
+    inputs, outputs = kernel.shape
+    modules = {"ReLU": "activation.ReLU", "Identity": "linear.Identity"}
+    config = {
+        "in_features": inputs,
+        "out_features": outputs,
+        "bias": True,
+        "activation_function": f"torch.nn.modules.{modules[activation]}",
+    }
+    tensors = {
+        "linear.weight": np.ascontiguousarray(kernel.T, np.float32),
+        "linear.bias": bias.astype(np.float32),
+    }
+    half = folder / "model.half"
+    save_file(tensors, half, metadata={"format": "pt"})
+    half.replace(folder / "model.safetensors")
+    _write(folder / "config.json", config)
+
+
+# --- What a folder says -------------------------------------------------------------------------
+
+
+def read_sentence_layout(folder: Path, vectors: str | None) -> dict[str, Any]:
+    """Vectors, and max_length and normalise if the folder has something about them.
+
+    Args:
+      folder: That of an encoder.
+      vectors: Which are wanted, whatever the folder says.
+    """
+    ours = folder / OURS
+    told = _read(ours) if ours.exists() else _told_by_sentence_transformers(folder, vectors)
+    if vectors is not None:
+        told["vectors"] = vectors
+    if "vectors" not in told:
+        _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)
+        told["vectors"] = "mean"
+    return told
+
+
+def _told_by_sentence_transformers(folder: Path, vectors: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    # The file is named by the kind of model: sentence_bert_config.json and the like.
+    for limits in map(_read, sorted(folder.glob("sentence_*_config.json"))):
+        if limits.get("max_seq_length"):
+            told["max_length"] = limits["max_seq_length"]
+    modules = folder / "modules.json"
+    listed = _read(modules) if modules.exists() else []
+    types = [module["type"].rpartition(".")[2] for module in listed]
+    told["normalise"] = "Normalize" in types
+    if vectors is not None:
+        return told
+    if strange := sorted(set(types) - {"Transformer", "Pooling", "Normalize"}):
+        raise ValueError(
+            f"{modules}: {', '.join(strange)} is not known here; "
+            "vectors='mean' or 'cls' does without"
+        )
+    pooling = folder / "1_Pooling" / "config.json"
+    if pooling.exists():
+        told["vectors"] = _vectors_of(pooling)
+    return told
+
+
+def _vectors_of(pooling: Path) -> str:
+    content = _read(pooling)
+    named = content.get("pooling_mode")
+    if named is None:
+        chosen = [mode for key, mode in _POOLINGS.items() if content.get(key)]
+    else:
+        chosen = [named] if isinstance(named, str) else list(named)
+    if len(chosen) != 1 or chosen[0] not in ("cls", "mean"):
+        raise ValueError(
+            f"{pooling}: the pooling must be cls or mean, got "
+            f"{' and '.join(chosen) or 'none'}; vectors='mean' or 'cls' takes one all the same"
+        )
+    return chosen[0]
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+def _write(path: Path, content: Any) -> None:
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
