@@ -253,7 +253,7 @@ def _read_subwords(
     found, specials = tokenizer.encode(texts), tokenizer.specials
     most = max_length - 2
     return [
-        [specials.cls, *found.ids[start : min(end, start + most)], specials.sep]
+        [specials.cls, *found.ids[start : min(end, start + most)].tolist(), specials.sep]
         for start, end in zip(found.token_offsets[:-1], found.token_offsets[1:], strict=True)
     ]
 
