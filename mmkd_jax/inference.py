@@ -49,7 +49,8 @@ class SentenceEncoder:
       config: The encoder's.
       params: Its parameters. Heads are passed over.
       tokenizer: A fast one of transformers, one of `tokenizers`, or a `data.SubwordTokenizer`. If
-        it adds no special tokens by itself, each text gets one at its beginning and its end.
+        it adds no special tokens by itself, each text gets one at its beginning and its end. It
+        is copied when `encode` is first called.
       vectors: What the vector of a sentence is. "cls": the last hidden state of the first token.
         "mean": the mean of the last hidden states of all tokens, the special ones included.
         "projected": the projection of the first token's, as in MMKD's sentence level.
@@ -127,10 +128,13 @@ class SentenceEncoder:
         normalise = self.normalise if normalise is None else normalise
         return _scaled(found) if normalise else found
 
+    @functools.cached_property
+    def _read(self) -> Callable[[list[str]], list[Sequence[int]]]:
+        return _reader(self.tokenizer, self.max_length)
+
     def _rows(self, texts: list[str]) -> list[np.ndarray]:
-        read = _reader(self.tokenizer, self.max_length)
         parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
-        return [np.array(ids, np.int32) for part in parts for ids in read(part)]
+        return [np.array(ids, np.int32) for part in parts for ids in self._read(part)]
 
     def _program(self) -> tuple[Callable, dict]:
         """A compiled function of variables, ids and mask, and the variables."""

@@ -115,13 +115,16 @@ def test_the_tokenizer_of_the_caller_is_left_as_it_is():
     assert tokenizer.to_str() == before
 
 
-def test_other_parameters_compile_nothing():
-    encoder().encode(text.SENTENCES, batch_size=4)
+@pytest.mark.parametrize("vectors", ["mean", "projected"])
+def test_other_parameters_compile_nothing(vectors):
+    encoder(vectors=vectors).encode(text.SENTENCES, batch_size=4)
     compiled = inference._vectors._cache_size()
-    found = encoder(params=params(1)).encode(text.SENTENCES, batch_size=4)
-    close(encoder().encode(text.SENTENCES[::-1], batch_size=4)[::-1], one_by_one("mean"))
+    module, variables = projection()
+    other = dataclasses.replace(module), jax.tree.map(jnp.copy, variables)
+    changed = encoder(params=params(1), vectors=vectors, projection=other)
+    found = changed.encode(text.SENTENCES[::-1], batch_size=4)[::-1]
     assert inference._vectors._cache_size() == compiled
-    assert np.abs(found - one_by_one("mean")).max() > 0.1
+    assert np.abs(found - one_by_one(vectors)).max() > 0.1
 
 
 def test_rows_have_few_lengths():
