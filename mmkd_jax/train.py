@@ -1,0 +1,68 @@
+"""Trains what a config describes, and goes on where it was stopped.
+
+    python -m mmkd_jax.train --config=configs/pulse.py --workdir=runs/pulse
+    python -m mmkd_jax.train --config=configs/mmkd.py --workdir=DIR --config.batch_size=512
+
+The same command again continues. Exit codes: 0, the run is finished; 75, it was asked to stop
+(SIGTERM), has saved, and is to be started again; anything else is an error.
+"""
+
+import json
+import logging
+import sys
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
+
+# What may differ from the start before: it changes how a run is computed or watched, not its course.
+_MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints")
+
+
+def train(settings: Any, path: str) -> int:
+    """Trains in a workdir; returns the exit code."""
+    import jax
+
+    from mmkd_jax import config, training
+    from mmkd_jax.runs import RUNS
+
+    workdir = training.Workdir(path)
+    with workdir.lock():
+        workdir.check_config(config.to_dict(settings), _MAY_CHANGE)
+        run = RUNS[settings.method](settings, workdir.path)
+        mesh = training.make_mesh(settings.mesh)
+        schedule = training.Schedule(
+            settings.total_steps,
+            settings.log_every,
+            settings.checkpoint_every,
+            settings.eval_every,
+            settings.keep_checkpoints,
+            settings.skipped_in_a_row,
+        )
+        outcome = training.fit(run.build(mesh), workdir, schedule)
+        if not outcome.finished:
+            logging.warning("stopped as asked, and saved: the same command continues")
+            return training.EXIT_PREEMPTED
+        run.export(outcome.state, workdir.student)
+        if jax.process_index() == 0:
+            workdir.results.write_text(json.dumps(outcome.scores, indent=2) + "\n")
+    return 0
+
+
+def main(_: list[str]) -> None:
+    """The program."""
+    from mmkd_jax import config
+
+    try:
+        settings = config.read(_CONFIG.value)
+    except config.ConfigError as error:
+        sys.exit(f"train: {error}")
+    sys.exit(train(settings, _WORKDIR.value))
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "workdir"])
+    app.run(main)
