@@ -61,9 +61,7 @@ def build(kind: type[Settings], values: Mapping[str, Any], where: str = "config"
         if name not in fields:
             raise ConfigError(f"{where}.{name} is unknown{_meant(name, fields)}")
     hints = typing.get_type_hints(kind)
-    found = {
-        name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()
-    }
+    found = {name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
         return kind(**found)
     except ConfigError:
@@ -134,7 +132,9 @@ def _defaults_of(kind: type) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):

@@ -75,7 +75,14 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
-from mmkd_jax.data._views import PairBatch, PairShape, kept_of_pair, pair_batch, row_lengths
+from mmkd_jax.data._views import (
+    PairBatch,
+    PairShape,
+    kept_of_pair,
+    pair_batch,
+    pair_batch_shapes,
+    row_lengths,
+)
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -122,6 +129,7 @@ __all__ = [
     "layout_of",
     "load_pairs",
     "pair_batch",
+    "pair_batch_shapes",
     "paired_words",
     "pairs_of_rows",
     "paraphrases_of_rows",

@@ -190,7 +190,7 @@ class MMKD:
         return Loss(total, found, vectors)
 
     def of_batch(
-        self, params: Tree, stats: Tree, frozen: Tree, vectors: dict[str, Float[Array, "B ?D"]]
+        self, params: Tree, stats: Tree, frozen: Tree, vectors: dict[str, Float[Array, "_ _"]]
     ) -> Loss:
         """The sentence and the structure level, of all sentences of the batch together."""
         settings, found, changed = self.settings, {}, {}

@@ -8,6 +8,7 @@ from mmkd_jax.models._characters import CharacterCNN
 from mmkd_jax.models._classifier import Classifier, SpanHead
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._encoder import Encoder
+from mmkd_jax.models._flops import encoder_flops, masked_lm_flops
 from mmkd_jax.models._head_files import load_head, save_head
 from mmkd_jax.models._hugging_face.read import load_pretrained
 from mmkd_jax.models._hugging_face.write import save_pretrained
@@ -36,11 +37,13 @@ __all__ = [
     "Tagger",
     "TaggerConfig",
     "abstract_params",
+    "encoder_flops",
     "initial_params",
     "layers_of",
     "load_head",
     "load_pretrained",
     "logical_axes",
+    "masked_lm_flops",
     "masked_lm_hidden",
     "masked_lm_logits",
     "masked_lm_table",

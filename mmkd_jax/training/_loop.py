@@ -82,9 +82,7 @@ class _Pending(NamedTuple):
 
 
 class _Loop:
-    def __init__(
-        self, task: Task, workdir: Workdir, schedule: Schedule, checkpoints: Checkpoints
-    ):
+    def __init__(self, task: Task, workdir: Workdir, schedule: Schedule, checkpoints: Checkpoints):
         self.task, self.schedule, self.checkpoints = task, schedule, checkpoints
         self.window, self.watch = Window(), Watch(schedule.skipped_in_a_row)
         pairs = task.threads

@@ -93,6 +93,12 @@ def put_batch(batch: Any, mesh: Mesh, parts: int) -> Any:
     return jax.tree.map(put, batch)
 
 
+def local_copy(tree: Any, mesh: Mesh) -> Any:
+    """Whole copies on this process's first device, of arrays that are split over the mesh."""
+    whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+    return jax.tree.map(lambda array: array.addressable_data(0), whole)
+
+
 def shardings_of(tree: Any, known: Mapping[tuple[str, ...], NamedSharding], mesh: Mesh) -> Any:
     """A sharding for each leaf: that of the parameter at the end of its path, or replicated.
 
@@ -125,9 +131,7 @@ def encoder_shardings(
     return {(*prefix, *(_name(entry) for entry in path)): sharding for path, sharding in flat}
 
 
-def gatherer(
-    known: Mapping[tuple[str, ...], NamedSharding], mesh: Mesh
-) -> Callable[[Any], Any]:
+def gatherer(known: Mapping[tuple[str, ...], NamedSharding], mesh: Mesh) -> Callable[[Any], Any]:
     """Puts together, before they are used, the parameters that "fsdp" has split.
 
     Without it XLA may split what the layers compute instead, by width, and repeat the batch.

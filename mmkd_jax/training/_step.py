@@ -69,7 +69,7 @@ def make_step(
     def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
-        norm = optax.global_norm(found)
+        norm = _norm(found)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
         updates, changed = optimizer.update(found, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -209,3 +209,7 @@ def _split(batch: Tree, pieces: int) -> Tree:
         return jnp.moveaxis(rows.reshape(-1, pieces, *rows.shape[1:]), 1, 0)
 
     return jax.tree.map(of, batch)
+
+
+def _norm(tree: Tree) -> Array:
+    return jnp.sqrt(sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(tree)))
