@@ -14,7 +14,7 @@ from types import ModuleType
 
 from mmkd_jax._version import __version__
 
-_SUBMODULES = ("crf", "data", "losses", "models", "tags")
+_SUBMODULES = ("crf", "data", "evaluation", "inference", "losses", "methods", "models", "tags")
 
 __all__ = ["__version__", *_SUBMODULES]
 

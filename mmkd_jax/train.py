@@ -12,13 +12,16 @@ import logging
 import sys
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
+
+from mmkd_jax._program import start
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
 
-# What may differ from the start before: it changes how a run is computed or watched, not its course.
+_LOG = logging.getLogger("mmkd_jax.train")
+# What may differ between two starts: how a run is computed or watched, not what comes of it.
 _MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints")
 
 
@@ -44,7 +47,7 @@ def train(settings: Any, path: str) -> int:
         )
         outcome = training.fit(run.build(mesh), workdir, schedule)
         if not outcome.finished:
-            logging.warning("stopped as asked, and saved: the same command continues")
+            _LOG.info("stopped as asked, and saved; the same command goes on from here")
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
         if jax.process_index() == 0:
@@ -52,17 +55,16 @@ def train(settings: Any, path: str) -> int:
     return 0
 
 
-def main(_: list[str]) -> None:
+def main() -> int:
     """The program."""
     from mmkd_jax import config
 
     try:
-        settings = config.read(_CONFIG.value)
-    except config.ConfigError as error:
+        return train(config.read(_CONFIG.value), _WORKDIR.value)
+    except ValueError as error:
         sys.exit(f"train: {error}")
-    sys.exit(train(settings, _WORKDIR.value))
 
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main)
+    start(main, "train")

@@ -14,6 +14,8 @@ This package knows no model, and neither jax nor TensorFlow.
 """
 
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._corpora import open_sources
+from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._encoded import (
     EncodedPairs,
     Layout,

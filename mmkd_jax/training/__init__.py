@@ -3,6 +3,8 @@
 Nothing here knows a method, a corpus or a config file: `mmkd_jax.runs` puts them together.
 """
 
+from mmkd_jax.training._checkpoints import Checkpoints
+from mmkd_jax.training._loop import Outcome, Schedule, fit
 from mmkd_jax.training._mesh import (
     MeshSettings,
     batch_sharding,
@@ -16,6 +18,7 @@ from mmkd_jax.training._mesh import (
     shardings_of,
 )
 from mmkd_jax.training._optimizer import OptimizerSettings, learning_rate, make_optimizer
+from mmkd_jax.training._signals import EXIT_PREEMPTED, StopRequest
 from mmkd_jax.training._state import (
     TrainState,
     new_state,
@@ -24,3 +27,44 @@ from mmkd_jax.training._state import (
     with_shardings,
 )
 from mmkd_jax.training._step import AccumulationSettings, loss_of, make_step
+from mmkd_jax.training._task import Abstract, Task
+from mmkd_jax.training._workdir import Workdir, WorkdirBusyError
+from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
+
+__all__ = [
+    "EXIT_PREEMPTED",
+    "Abstract",
+    "AccumulationSettings",
+    "Checkpoints",
+    "JsonLines",
+    "MeshSettings",
+    "OptimizerSettings",
+    "Outcome",
+    "Schedule",
+    "StopRequest",
+    "Task",
+    "TensorBoard",
+    "TrainState",
+    "Workdir",
+    "WorkdirBusyError",
+    "Writer",
+    "Writers",
+    "batch_sharding",
+    "encoder_shardings",
+    "fit",
+    "gatherer",
+    "learning_rate",
+    "local_copy",
+    "loss_of",
+    "make_mesh",
+    "make_optimizer",
+    "make_step",
+    "new_state",
+    "put_batch",
+    "replicated",
+    "rows_of_process",
+    "sharded_state",
+    "shardings_of",
+    "state_shapes",
+    "with_shardings",
+]

@@ -1,7 +1,6 @@
 """The training loop: steps, and what happens between them."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -85,8 +84,7 @@ class _Loop:
     def __init__(self, task: Task, workdir: Workdir, schedule: Schedule, checkpoints: Checkpoints):
         self.task, self.schedule, self.checkpoints = task, schedule, checkpoints
         self.window, self.watch = Window(), Watch(schedule.skipped_in_a_row)
-        pairs = task.threads
-        self.batches = Batches(task.source, **pairs)
+        self.batches = Batches(task.source, *task.ahead)
         self.state, self.step, self.scores = task.state, 0, {}
         self._restore()
         self.is_first = jax.process_index() == 0
@@ -138,7 +136,8 @@ class _Loop:
             self.scores = self.task.evaluate(self.state)
             self.writer.write(step, self.scores)
         if saved:
-            self.checkpoints.save(step, self.state, self._extra(), self.scores or None)
+            scores = self.scores if judged else None
+            self.checkpoints.save(step, self.state, self._extra(), scores)
 
     def _settle(self) -> None:
         """Waits for the step whose metrics are pending, and logs them."""

@@ -52,6 +52,7 @@ class Task:
       source: The batches, this process's part of them.
       parts: How many equal parts make up a batch.
       mesh: The devices.
+      ahead: Threads, waiting batches and worker processes, as `mmkd_jax.data.Batches` takes them.
       learning_rate: Of a step, for the log.
       evaluate: Scores by name, from a state; none if there is nothing to be judged on.
       best: The score that says which checkpoint is best; the higher the better.
@@ -64,6 +65,7 @@ class Task:
     source: BatchSource
     parts: int
     mesh: Mesh
+    ahead: tuple[int, int, int]
     learning_rate: Callable[[Any], Any]
     evaluate: Callable[[TrainState], dict[str, float]] | None = None
     best: str | None = None

@@ -1,0 +1,65 @@
+"""Tokenises a config's corpora once, into shards that any number of runs can read.
+
+    python -m mmkd_jax.prepare --config=configs/mmkd.py --out=DIR
+
+Train on them with ``--config.pairs.folder=DIR``. Many processes may share the work, each started
+with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept. For corpora beyond
+one machine ``--runner=DataflowRunner`` (or SparkRunner, FlinkRunner, DirectRunner) hands the work to
+Apache Beam, which the extra "beam" brings; Beam's own options follow behind ``--``.
+"""
+
+import dataclasses
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from mmkd_jax._program import start
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
+_OUT = flags.DEFINE_string("out", None, "The folder for shards and manifest.")
+_SHARD = flags.DEFINE_string("shard", "0/1", "I/N: this process's part of the work.")
+_RUNNER = flags.DEFINE_string("runner", "", "Apache Beam's runner; empty for no Beam.")
+
+
+def prepare(settings: Any, out: str, part: int = 0, parts: int = 1, runner: str = "") -> int:
+    """Prepares the pairs of a run into a folder; returns the exit code."""
+    from mmkd_jax.runs import RUNS
+
+    pairs = dataclasses.replace(settings.pairs, folder=out)
+    run = RUNS[settings.method](dataclasses.replace(settings, pairs=pairs), Path(out))
+    manifest = run.prepare(part, parts, runner)
+    if manifest is None:
+        logging.info("this part is finished; the manifest follows with the last one")
+    else:
+        print(f"{manifest}: train with --config.pairs.folder={out}")
+    return 0
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """``"2/8"`` as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    part, parts = map(int, found.groups()) if found else (0, 0)
+    if not part < parts:
+        raise ValueError(f"--shard must be I/N with 0 <= I < N, got {text!r}")
+    return part, parts
+
+
+def main() -> int:
+    """The program."""
+    from mmkd_jax import config
+
+    try:
+        settings, part = config.read(_CONFIG.value), part_of(_SHARD.value)
+    except ValueError as error:
+        sys.exit(f"prepare: {error}")
+    return prepare(settings, _OUT.value, *part, runner=_RUNNER.value)
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "out"])
+    start(main, "prepare")
