@@ -72,7 +72,7 @@ def read_record(folder: Path, step: int) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
         expected = record.pop("sha256")
     except (ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {error}") from None
     if expected != _checksum(record):
         raise ValueError(f"{path} is damaged: its content does not match its checksum")
     return record

@@ -28,6 +28,7 @@ from mmkd_jax.training._checkpoint_files import (
     unfinished_in,
 )
 from mmkd_jax.training._fingerprints import fingerprints, named_leaves
+from mmkd_jax.training._leftovers import let_go_silently
 
 _log = logging.getLogger(__name__)
 _FULL = ("No space left", "ENOSPC", "EDQUOT", "EFBIG", "Disk quota", "File too large")
@@ -300,14 +301,7 @@ class Checkpoints:
         record = _on_all(functools.partial(read_record, self._folder, step))
         wanted = named_leaves(abstract_state)
         check_same_leaves(record["leaves"], wanted, where)
-        # The handler and not the manager, which has the processes wait for each other even if one
-        # of them fails.
-        handler = ocp.StandardCheckpointHandler()
-        placed = ocp.args.StandardRestore({name: _placed(leaf) for name, leaf in wanted.items()})
-        try:
-            found = _on_all(lambda: handler.restore(where / STATE, args=placed))
-        finally:
-            handler.close()
+        found = _on_all(lambda: _read_arrays(where / STATE, wanted))
         _on_all(lambda: check_fingerprints(record["leaves"], fingerprints(found), where))
         state = jax.tree.unflatten(jax.tree.structure(abstract_state), [found[k] for k in wanted])
         return Restored(step, state, record["extra"])
@@ -389,6 +383,20 @@ def _on_all(read: Callable[[], Value]) -> Value:
     return value  # type: ignore[return-value]
 
 
+def _read_arrays(folder: Path, wanted: Mapping[str, Any]) -> dict[str, jax.Array]:
+    placed = ocp.args.StandardRestore({name: _placed(leaf) for name, leaf in wanted.items()})
+    # The handler and not the manager, which has the processes wait for each other even if one of
+    # them fails.
+    handler = ocp.StandardCheckpointHandler()
+    try:
+        return handler.restore(folder, args=placed)
+    except Exception as error:
+        let_go_silently()
+        raise ValueError(f"{folder} is damaged: {_short(error)}") from None
+    finally:
+        handler.close()
+
+
 def _same_everywhere(steps: list[int]) -> list[int]:
     """The first process's: a folder may show itself later to another machine."""
     if jax.process_count() == 1:
@@ -413,7 +421,11 @@ def _placed(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def _short(error: Exception) -> str:
-    """Its first lines: what reads the files may tell a long story."""
+def _short(error: BaseException) -> str:
+    """What began it, and no more than a few lines: Orbax and tensorstore tell long stories."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}{'…' if len(text) > 500 else ''}"
+    if len(text) > 400:
+        text = f"{text[:400]}…"
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -16,7 +16,7 @@ class Moments(NamedTuple):
     nothing: tuple = ()
 
 
-def state(seed: int = 0, width: int = 8) -> dict:
+def state(seed: int = 0, width: int = 32) -> dict:
     random = np.random.default_rng(seed)
     params = {
         "kernel": jnp.asarray(random.normal(size=(width, 16)).astype("f")),

@@ -130,7 +130,7 @@ def change(name):
     tree = states.abstract(states.state())
     params = tree["params"]
     if name == "shape":
-        params["kernel"] = jax.ShapeDtypeStruct((8, 15), jnp.float32)
+        params["kernel"] = jax.ShapeDtypeStruct((32, 15), jnp.float32)
     elif name == "dtype":
         params["half"] = jax.ShapeDtypeStruct((16,), jnp.float32)
     elif name == "more":
@@ -143,10 +143,10 @@ def change(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("shape", r"has params/kernel as float32 \[8, 16\], asked for is float32 \[8, 15\]"),
+        ("shape", r"has params/kernel as float32 \[32, 16\], asked for is float32 \[32, 15\]"),
         ("dtype", r"has params/half as bfloat16 \[16\], asked for is float32 \[16\]"),
         ("more", r"has no params/other, float32 \[2\], which is asked for"),
-        ("fewer", r"has params/kernel, float32 \[8, 16\], which is not asked for"),
+        ("fewer", r"has params/kernel, float32 \[32, 16\], which is not asked for"),
     ],
 )
 def test_another_structure_is_an_error_that_names_the_array(tmp_path, name, message):
