@@ -28,7 +28,7 @@ from mmkd_jax.training._checkpoint_files import (
     unfinished_in,
 )
 from mmkd_jax.training._fingerprints import fingerprints, named_leaves
-from mmkd_jax.training._leftovers import let_go_silently
+from mmkd_jax.training._quiet import keep_orbax_quiet
 
 _log = logging.getLogger(__name__)
 _FULL = ("No space left", "ENOSPC", "EDQUOT", "EFBIG", "Disk quota", "File too large")
@@ -265,6 +265,7 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in unfinished_in(self._folder):
             _log.info("%s is what an interrupted save has left; it is removed", self._folder / name)
+        keep_orbax_quiet()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=_Preserved(self._kept),
             cleanup_tmp_directories=True,
@@ -294,7 +295,7 @@ class Checkpoints:
         raise CheckpointError(
             f"the checkpoint of step {step} could not be written to {self._folder}, {kept}"
             f"{'. The disk is full: make room, and start again' if full else ''}: {_short(error)}"
-        ) from error
+        ) from None  # Orbax's traceback is hundreds of lines of threads that wait for each other
 
     def _read(self, step: int, abstract_state: Any) -> Restored:
         where = self._folder / str(step)
@@ -388,10 +389,10 @@ def _read_arrays(folder: Path, wanted: Mapping[str, Any]) -> dict[str, jax.Array
     # The handler and not the manager, which has the processes wait for each other even if one of
     # them fails.
     handler = ocp.StandardCheckpointHandler()
+    keep_orbax_quiet()
     try:
         return handler.restore(folder, args=placed)
     except Exception as error:
-        let_go_silently()
         raise ValueError(f"{folder} is damaged: {_short(error)}") from None
     finally:
         handler.close()

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmkd_jax.training._leftovers import let_go_silently
+from mmkd_jax.training._quiet import keep_orbax_quiet
 
 
 @pytest.fixture
@@ -12,9 +12,10 @@ def told(monkeypatch):
     """What still reaches the hook that was there before."""
     told = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
-    asyncio = logging.getLogger("asyncio")
-    monkeypatch.setattr(asyncio, "filters", list(asyncio.filters))
-    let_go_silently.__wrapped__()
+    for name in ("asyncio", "absl"):
+        log = logging.getLogger(name)
+        monkeypatch.setattr(log, "filters", list(log.filters))
+    keep_orbax_quiet.__wrapped__()
     return told
 
 
@@ -42,3 +43,19 @@ def test_reads_go_silently_and_others_do_not(told, caplog):
     log.error("Future exception was never retrieved: %s", "OCDBT database at local file")
     log.error("Future exception was never retrieved: %s", "mine")
     assert [entry.args for entry in caplog.records] == [("mine",)]
+
+
+def test_tracebacks_of_orbax_go_silently_and_others_do_not(told, caplog):
+    log = logging.getLogger("absl")
+
+    def record(file, traceback):
+        told_with = (ValueError, ValueError("x"), None) if traceback else None
+        log.handle(log.makeRecord("absl", logging.ERROR, file, 1, "%s", (file,), told_with))
+
+    record("/lib/orbax/checkpoint/future.py", True)
+    record("/lib/orbax/checkpoint/future.py", False)
+    record("/lib/grain/reader.py", True)
+    assert [entry.args for entry in caplog.records] == [
+        ("/lib/orbax/checkpoint/future.py",),
+        ("/lib/grain/reader.py",),
+    ]

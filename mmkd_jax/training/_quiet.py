@@ -1,4 +1,4 @@
-"""What is left of reads that were given up, kept off the screen."""
+"""Keeps off the screen what Orbax's threads print about a failure that it raises as well."""
 
 import functools
 import logging
@@ -7,12 +7,13 @@ from typing import Any
 
 
 @functools.cache
-def let_go_silently() -> None:
-    """Drops what Python says about the arrays that were being read when one could not be.
+def keep_orbax_quiet() -> None:
+    """Drops the pages about a failed save or restore, in which the line that matters is lost.
 
-    Orbax gives up all of them at once. They end one after the other, seconds later perhaps, and
-    Python prints a page about each, in which the one line that matters is lost. This stays in
-    place, and lets everything else pass.
+    When an array cannot be written, each of Orbax's threads logs the same error with all of its
+    traceback. When one cannot be read, Orbax gives up the others half read; those end one after the
+    other, seconds later perhaps, and Python prints about each. This stays in place, and lets
+    everything else pass.
     """
     before = sys.unraisablehook
 
@@ -22,6 +23,7 @@ def let_go_silently() -> None:
 
     sys.unraisablehook = hook
     logging.getLogger("asyncio").addFilter(lambda record: not _tells_of_a_read(record))
+    logging.getLogger("absl").addFilter(lambda record: not _is_a_traceback_of_orbax(record))
 
 
 def _is_of_a_read(unraisable: Any) -> bool:
@@ -36,3 +38,7 @@ def _is_of_a_read(unraisable: Any) -> bool:
 def _tells_of_a_read(record: logging.LogRecord) -> bool:
     text = record.getMessage().lower()
     return any(name in text for name in ("orbax", "tensorstore", "ocdbt"))
+
+
+def _is_a_traceback_of_orbax(record: logging.LogRecord) -> bool:
+    return bool(record.exc_info) and "orbax" in record.pathname
