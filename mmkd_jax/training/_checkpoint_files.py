@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from mmkd_jax.training._fingerprints import named_leaves
 
@@ -42,20 +42,23 @@ def move_aside(folder: Path, step: int) -> Path:
 
 
 def make_record(
-    state: Any, fingerprints: Mapping[str, int], extra: dict, metrics: Mapping[str, float] | None
+    state: Any,
+    fingerprints: Mapping[str, int],
+    extra: dict,
+    metrics: Mapping[str, SupportsFloat] | None,
 ) -> dict[str, Any]:
     """What is kept beside the arrays, with a checksum of itself.
 
     Raises:
-      ValueError: if `extra` or `metrics` cannot be written as json.
+      ValueError: if `extra` cannot be written as json.
     """
     record = {
         "leaves": {
             name: description(leaf) | {"fingerprint": fingerprints[name]}
             for name, leaf in named_leaves(state).items()
         },
-        "extra": _as_json(extra, "extra"),
-        "metrics": _as_json(None if metrics is None else dict(metrics), "metrics"),
+        "extra": _as_json(extra),
+        "metrics": metrics and {name: float(value) for name, value in metrics.items()},
     }
     return record | {"sha256": _checksum(record)}
 
@@ -125,13 +128,13 @@ def _in_words(described: Mapping[str, Any]) -> str:
     return f"{described['dtype']} {list(described['shape'])}"
 
 
-def _as_json(value: Any, name: str) -> Any:
+def _as_json(extra: dict) -> Any:
     """What comes back when it is read, so that checksums are of the same thing."""
     try:
-        return json.loads(json.dumps(value))
+        return json.loads(json.dumps(extra))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must be what json can hold (dicts, lists, text, numbers, booleans, None): "
+            "extra must be what json can hold (dicts, lists, text, numbers, booleans, None): "
             f"{error}"
         ) from error
 

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, SupportsFloat, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -116,7 +116,7 @@ class Checkpoints:
         step: int,
         state: Any,
         extra: dict[str, Any],
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, SupportsFloat] | None = None,
     ) -> bool:
         """Writes a checkpoint in the background.
 
@@ -340,7 +340,7 @@ class Checkpoints:
                 self._values[step] = None
         return self._values[step]
 
-    def _value(self, metrics: Mapping[str, float] | None) -> float | None:
+    def _value(self, metrics: Mapping[str, SupportsFloat] | None) -> float | None:
         """The metric to go by, None if there is none that can be compared."""
         if metrics is None or self._best is None:
             return None

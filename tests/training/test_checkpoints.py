@@ -79,7 +79,7 @@ def test_the_best_is_kept(tmp_path, highest, best, steps):
     options = {"keep": 1, "best": "accuracy", "highest": highest}
     values = {1: 0.5, 2: 0.9, 3: 0.1, 4: None, 5: math.nan}
     for step, value in values.items():
-        metrics = None if value is None else {"accuracy": value, "loss": -value}
+        metrics = None if value is None else {"accuracy": np.float32(value), "loss": -value}
         with Checkpoints(tmp_path, **options) as checkpoints:  # each after a restart
             checkpoints.save(step, states.state(step), {}, metrics)
     checkpoints = Checkpoints(tmp_path, **options)
