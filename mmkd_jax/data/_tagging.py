@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmkd_jax.data._batching import Plan
-from mmkd_jax.data._pipeline import check_process, rows_of_process
+from mmkd_jax.data._pipeline import check_count, check_process, rows_of_process
 from mmkd_jax.data._subwords import SubwordTokenizer
 from mmkd_jax.tags import TagSet
 
@@ -126,6 +126,7 @@ class TaggedBatches:
 
     def __post_init__(self):
         check_process(self.plan, self.process, self.processes)
+        check_count(self.plan, len(self.data.ids))
 
     def __call__(self, step: int) -> TaggedBatch:
         """This process's rows of the batch."""
@@ -150,6 +151,7 @@ def tagged_batch(
     specials = tokenizer.specials
     nothing = np.zeros(0, np.int32)
     some = example >= 0
+    _check_room(data, example, words, width)
     texts, counts = _padded([data.ids[e] if e >= 0 else nothing for e in example], width)
     first, lengths = _padded([data.first[e] if e >= 0 else nothing for e in example], words)
     tags, _ = _padded([data.tags[e] if e >= 0 else nothing for e in example], words)
@@ -178,9 +180,18 @@ def tagged_batch(
 def _padded(rows: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of different lengths as one array, zero behind them, and their lengths."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    if lengths.max(initial=0) > width:
-        raise ValueError(f"width must hold the longest row, {lengths.max()}, got {width}")
     padded = np.zeros((len(rows), width), np.int32)
     inside = np.arange(width) < lengths[:, None]
     padded[inside] = np.concatenate([np.zeros(0, np.int32), *rows])
     return padded, lengths
+
+
+def _check_room(data: TaggedData, example: np.ndarray, words: int, width: int) -> None:
+    some = example[example >= 0].tolist()
+    most = max((len(data.tags[e]) for e in some), default=0)
+    longest = max((len(data.ids[e]) + _SPECIALS for e in some), default=0)
+    if most > words or longest > width:
+        raise ValueError(
+            f"words and width must hold the longest sentences, {most} and {longest}, got {words} "
+            f"and {width}"
+        )
