@@ -14,6 +14,7 @@ This package knows no model, and neither jax nor TensorFlow.
 """
 
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
     EncodedPairs,
     Layout,
@@ -121,6 +122,7 @@ __all__ = [
     "language_shares",
     "layout_of",
     "load_pairs",
+    "open_sources",
     "pair_batch",
     "paired_words",
     "pairs_of_rows",
