@@ -130,6 +130,7 @@ __all__ = [
     "language_shares",
     "layout_of",
     "load_pairs",
+    "open_sources",
     "pair_batch",
     "pair_batch_shapes",
     "paired_words",

@@ -10,6 +10,7 @@ A folder of prepared pairs holds, for each shard ``i`` of ``n``,
 whole, so that a kill at any moment leaves finished shards and files that the next run writes anew.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -38,11 +39,14 @@ class Source(NamedTuple):
       language: of the translations; what languages are sampled by.
       pairs: a sequence of pairs, or a function that reads them from the beginning each time.
         Of a pair, the first two parts are used: the English text and its translation.
+      origin: says what is read, so that pairs that were prepared from something else under the
+        same name are not taken for these. `open_sources` fills it in.
     """
 
     name: str
     language: str
     pairs: Sequence[tuple] | Callable[[], Iterable[tuple]]
+    origin: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +140,7 @@ def prepare_pairs(
       ValueError: if the folder holds pairs that were prepared in another way: with other
         tokenizers, sources or lengths.
     """
-    if shards < 1 or (shard is not None and not 0 <= shard < shards):
-        raise ValueError(f"shard must be in 0..{shards - 1} of shards > 0, got {shard}")
+    check_shard(shard, shards)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings_of(sources, teacher, student, max_length, shards)
@@ -174,11 +177,14 @@ def load_pairs(
     _compare(path, settings, settings | {"format": _FORMAT} | hashes)
     shards = settings["shards"]
     files = [shard_file(folder, i, shards, "array_record") for i in range(shards)]
+    for file in files:
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is not there, though {path} says that it was written")
     lengths = [np.load(shard_file(folder, i, shards, "npy")) for i in range(shards)]
     return Prepared(
         ShardedRecords(files, [len(part) for part in lengths]),
         np.concatenate(lengths),
-        tuple(tuple(source) for source in settings["sources"]),
+        tuple((name, language) for name, language, _ in settings["sources"]),
         Layout(*settings["layout"]),
         settings["max_length"],
         manifest["left_out"],
@@ -205,10 +211,18 @@ def settings_of(
         "teacher": teacher.hash,
         "student": student.hash,
         "max_length": max_length,
-        "sources": [[source.name, source.language] for source in sources],
+        "sources": [[source.name, source.language, source.origin] for source in sources],
         "shards": shards,
         "layout": list(layout_of(teacher, student)),
     }
+
+
+def check_shard(shard: int | None, shards: int) -> None:
+    """ValueError if there is no such shard."""
+    if shards < 1:
+        raise ValueError(f"shards must be at least 1, got {shards}")
+    if shard is not None and not 0 <= shard < shards:
+        raise ValueError(f"shard must be in 0..{shards - 1}, got {shard}")
 
 
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
@@ -245,13 +259,12 @@ def write_shard(
     temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
     # Pairs are read in random order, so that each is a group of its own.
-    writer = ArrayRecordWriter(str(temporary), "group_size:1")
-    for part in parts:
-        for record in part.records:
-            writer.write(record)
-        lengths.append(part.lengths)
-        empty += part.empty
-    writer.close()
+    with contextlib.closing(ArrayRecordWriter(str(temporary), "group_size:1")) as writer:
+        for part in parts:
+            for record in part.records:
+                writer.write(record)
+            lengths.append(part.lengths)
+            empty += part.empty
     index = np.concatenate(lengths)
     os.replace(temporary, shard_file(folder, shard, shards, "array_record"))
     with open(temporary, "wb") as file:
@@ -280,7 +293,7 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
         "pairs": int(counts.sum()),
         "left_out": sum(part["left_out"] for part in parts),
         "pairs_of_source": {
-            name: int(count) for (name, _), count in zip(settings["sources"], counts, strict=True)
+            name: int(count) for (name, *_), count in zip(settings["sources"], counts, strict=True)
         },
         # Of the teacher's English, the student's English and the translation.
         "subwords": np.sum([part["subwords"] for part in parts], axis=0).tolist(),
@@ -304,25 +317,39 @@ def _encoded(
 
 
 def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if found == wanted:
-        return
-    differences = [
-        f"{_spelled(name)} was {_short(found.get(name))} and is now {_short(wanted.get(name))}"
-        for name in wanted
-        if found.get(name) != wanted.get(name)
-    ]
-    raise ValueError(
-        f"{path} was prepared in another way: {'; '.join(differences)}. Take another folder, or "
-        "remove this one"
-    )
+    if found != wanted:
+        raise ValueError(
+            f"{path} was prepared in another way: {'; '.join(_differences(found, wanted))}. Take "
+            "another folder, or remove this one"
+        )
 
 
-def _spelled(name: str) -> str:
-    return f"the {name}'s tokenizer" if name in ("teacher", "student") else name
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    for name in wanted:
+        one, other = found.get(name), wanted[name]
+        if one == other:
+            continue
+        if name == "sources":
+            yield from _differences_of_sources(one or [], other)
+        elif name in ("teacher", "student"):  # hashes
+            yield _difference(f"the {name}'s tokenizer", f"{one[:12]}…", f"{other[:12]}…")
+        else:
+            yield _difference(name, one, other)
 
 
-def _short(value: Any) -> Any:
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 12 else value
+def _differences_of_sources(found: list[list[str]], wanted: list[list[str]]) -> Iterator[str]:
+    before = {name: rest for name, *rest in found}
+    now = {name: rest for name, *rest in wanted}
+    if list(before) != list(now):
+        yield _difference("the sources", list(before), list(now))
+    for name in sorted(before.keys() & now.keys()):
+        for what, one, other in zip(("language", "origin"), before[name], now[name], strict=True):
+            if one != other:
+                yield _difference(f"the {what} of {name!r}", repr(one), repr(other))
+
+
+def _difference(what: str, before: Any, now: Any) -> str:
+    return f"{what} was {before} and is now {now}"
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -21,6 +21,9 @@ class ShardedRecords:
     Args:
       files: array_record files.
       counts: how many records each has.
+
+    Raises:
+      ValueError: when records are read of a file that is damaged.
     """
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int]):
@@ -45,7 +48,10 @@ class ShardedRecords:
         places = indices - self._ends[shard_of]
         for shard in np.unique(shard_of).tolist():
             mine = order[shard_of[order] == shard].tolist()
-            records = self._reader(shard).read(places[mine].tolist())
+            try:
+                records = self._reader(shard).read(places[mine].tolist())
+            except RuntimeError as error:  # of a checksum, say
+                raise damaged(self._files[shard], str(error)) from error
             for place, record in zip(mine, records, strict=True):
                 found[place] = record
         return found
@@ -55,7 +61,13 @@ class ShardedRecords:
 
         with self._lock:
             if shard not in self._readers:
-                self._readers[shard] = ArrayRecordReader(self._files[shard], _OPTIONS)
+                reader = ArrayRecordReader(self._files[shard], _OPTIONS)
+                found, count = reader.num_records(), int(np.diff(self._ends)[shard])
+                # Of a file that was cut off, the reader may find nothing wrong, and no records.
+                if found != count:
+                    reason = f"{found:,} records instead of {count:,}"
+                    raise damaged(self._files[shard], reason)
+                self._readers[shard] = reader
             return self._readers[shard]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,3 +77,11 @@ class ShardedRecords:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock, self._readers = threading.Lock(), {}
+
+
+def damaged(file: str, reason: str) -> ValueError:
+    """What to say of a file that does not hold what was written."""
+    return ValueError(
+        f"{file} is damaged: {reason}. Remove it and the .json file beside it, and prepare again; "
+        "other shards are kept"
+    )

@@ -11,13 +11,14 @@ from mmkd_jax.data import Batches
 from mmkd_jax.training._checkpoints import Checkpoints
 from mmkd_jax.training._health import Watch
 from mmkd_jax.training._mesh import put_batch
+from mmkd_jax.training._peaks import peak_flops
 from mmkd_jax.training._progress import Meter, Progress
 from mmkd_jax.training._signals import StopRequest
 from mmkd_jax.training._state import TrainState
 from mmkd_jax.training._task import Task
 from mmkd_jax.training._window import Window
 from mmkd_jax.training._workdir import Workdir
-from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
+from mmkd_jax.training._writers import JsonLines, TensorBoard, Writers
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,30 +88,30 @@ class _Loop:
         self.batches = Batches(task.source, *task.ahead)
         self.state, self.step, self.scores = task.state, 0, {}
         self._restore()
-        self.is_first = jax.process_index() == 0
-        self.writer = self._writer(workdir)
-        self.speed = JsonLines(workdir.throughput, self.step) if self.is_first else Writers([])
+        self.writer, self.speed = Writers([]), Writers([])
+        if jax.process_index() == 0:
+            curves = TensorBoard(workdir.tensorboard, self.step)
+            self.writer = Writers([JsonLines(workdir.metrics, self.step), curves])
+            self.speed = Writers([JsonLines(workdir.throughput, self.step), curves])
+        self.meter = Meter(peak=_peak(task))
         self.pending: _Pending | None = None
 
     def run(self) -> Outcome:
-        total = self.schedule.total_steps
-        meter = Meter()
-        with StopRequest() as stop, Progress(total, self.step, self.is_first) as progress:
-            stopped = False
+        """All steps that are left, or those until a request to stop."""
+        total, stopped = self.schedule.total_steps, False
+        with StopRequest() as stop, Progress(total, self.step) as progress:
             while self.step < total and not stopped:
-                self._advance(meter)
-                progress.update(self.step, self.window.last, meter)
-                stopped = stop.requested_at(self.step)
+                self._advance()
+                progress.update(self.step, self.window.last.get("loss", 0.0), self.meter.rates())
+                stopped = stop.reached(self.step)
                 self._between_steps(stopped)
-                if self.schedule.is_due(self.step, self.schedule.log_every):
-                    self.speed.write(self.step, meter.rates())
         self.batches.close()
         self.checkpoints.wait()
         self.writer.close()
         self.speed.close()
         return Outcome(self.state, self.step >= total, self.scores)
 
-    def _advance(self, meter: Meter) -> None:
+    def _advance(self) -> None:
         """One step. What it has found is looked at while the next one runs."""
         task = self.task
         batch = next(self.batches)
@@ -120,10 +121,10 @@ class _Loop:
         self._settle()
         self.step += 1
         self.pending = _Pending(self.step, metrics, batch.example)
-        meter.add(
-            examples=len(batch.example) * task.parts,
-            tokens=task.method.tokens(batch) * task.parts,
-            flops=task.method.flops(batch) * task.parts,
+        self.meter.step(
+            len(batch.example) * task.parts,
+            task.method.tokens(batch) * task.parts,
+            task.method.flops(batch) * task.parts,
         )
 
     def _between_steps(self, stopped: bool) -> None:
@@ -132,12 +133,22 @@ class _Loop:
         saved = stopped or schedule.is_due(step, schedule.checkpoint_every)
         if judged or saved:
             self._settle()
+        if schedule.is_due(step, schedule.log_every):
+            self._write_speed()
         if judged:
             self.scores = self.task.evaluate(self.state)
             self.writer.write(step, self.scores)
         if saved:
             scores = self.scores if judged else None
             self.checkpoints.save(step, self.state, self._extra(), scores)
+        if judged or saved:
+            self.meter.resume()
+
+    def _write_speed(self) -> None:
+        rates = self.meter.rates()
+        if rates is not None:
+            known = {name: value for name, value in rates._asdict().items() if value is not None}
+            self.speed.write(self.step, {f"per_second/{name}": known[name] for name in known})
 
     def _settle(self) -> None:
         """Waits for the step whose metrics are pending, and logs them."""
@@ -181,9 +192,9 @@ class _Loop:
         self.scores = restored.extra["scores"]
         _LOG.info("going on after step %d", self.step)
 
-    def _writer(self, workdir: Workdir) -> Writer:
-        if not self.is_first:
-            return Writers([])
-        return Writers(
-            [JsonLines(workdir.metrics, self.step), TensorBoard(workdir.tensorboard, self.step)]
-        )
+
+def _peak(task: Task) -> float | None:
+    """What all devices together can do in a second, if that is known."""
+    devices = task.mesh.devices.ravel()
+    each = peak_flops(devices[0].device_kind, task.dtype)
+    return None if each is None else each * len(devices)

@@ -53,6 +53,7 @@ class Task:
       parts: How many equal parts make up a batch.
       mesh: The devices.
       ahead: Threads, waiting batches and worker processes, as `mmkd_jax.data.Batches` takes them.
+      dtype: Of products, by which the devices' best speed is known.
       learning_rate: Of a step, for the log.
       evaluate: Scores by name, from a state; none if there is nothing to be judged on.
       best: The score that says which checkpoint is best; the higher the better.
@@ -66,6 +67,7 @@ class Task:
     parts: int
     mesh: Mesh
     ahead: tuple[int, int, int]
+    dtype: str
     learning_rate: Callable[[Any], Any]
     evaluate: Callable[[TrainState], dict[str, float]] | None = None
     best: str | None = None
