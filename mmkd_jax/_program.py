@@ -1,6 +1,7 @@
 """What all programs do before and after their work: flags, logging, errors without tracebacks."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -24,6 +25,9 @@ def start(main: Callable[[], int], name: str) -> None:
             sys.exit(f"{name}: --config: no such field: {said}")
         except (FileNotFoundError, TypeError) as error:
             sys.exit(f"{name}: --config: {error}")
+
+    # That PyTorch is missing is no news.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
     def run(_: list[str]) -> None:
         # What libraries log in passing is not for the one who waits for the run.

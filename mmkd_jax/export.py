@@ -25,12 +25,14 @@ def export(workdir: str, out: str, step: str = "latest", dtype: str = "float32")
     from mmkd_jax import config, training
     from mmkd_jax.runs import RUNS
 
-    place = training.Workdir(workdir, must_exist=True)
-    settings = config.read(json.loads(place.config.read_text(encoding="utf-8")))
-    run = RUNS[settings.method](settings, place.path)
+    folder = Path(workdir)
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"{folder} is no workdir: it has no config.json")
+    settings = config.read(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    run = RUNS[settings.method](settings, folder)
     mesh = training.make_mesh(training.MeshSettings())
-    with training.Checkpoints(place.checkpoints) as checkpoints:
-        number = chosen_step(checkpoints, step, place.path)
+    with training.Checkpoints(folder / "checkpoints") as checkpoints:
+        number = chosen_step(checkpoints, step, folder)
         restored = checkpoints.restore_step(number, run.trained_state(mesh))
     run.export(restored.state, Path(out), dtype)
     print(f"{out}: the student after {number} steps")

@@ -32,6 +32,7 @@ def train(settings: Any, path: str) -> int:
     from mmkd_jax import config, training
     from mmkd_jax.runs import RUNS
 
+    _keep_compiled(path)
     workdir = training.Workdir(path)
     with workdir.lock():
         workdir.check_config(config.to_dict(settings), _MAY_CHANGE)
@@ -51,17 +52,25 @@ def train(settings: Any, path: str) -> int:
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
         if jax.process_index() == 0:
-            workdir.results.write_text(json.dumps(outcome.scores, indent=2) + "\n")
+            training.write_atomically(workdir.results, json.dumps(outcome.scores, indent=2) + "\n")
     return 0
+
+
+def _keep_compiled(path: str) -> None:
+    """Has JAX keep what it compiles in the workdir, so that later starts are quick."""
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", f"{path}/compiled")
 
 
 def main() -> int:
     """The program."""
-    from mmkd_jax import config
+    from mmkd_jax import config, training
 
     try:
         return train(config.read(_CONFIG.value), _WORKDIR.value)
-    except ValueError as error:
+    except (config.ConfigError, training.WorkdirError) as error:
         sys.exit(f"train: {error}")
 
 

@@ -28,7 +28,7 @@ from mmkd_jax.training._state import (
 )
 from mmkd_jax.training._step import AccumulationSettings, loss_of, make_step
 from mmkd_jax.training._task import Abstract, Task
-from mmkd_jax.training._workdir import Workdir, WorkdirBusyError
+from mmkd_jax.training._workdir import Workdir, WorkdirBusyError, WorkdirError, write_atomically
 from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "TrainState",
     "Workdir",
     "WorkdirBusyError",
+    "WorkdirError",
     "Writer",
     "Writers",
     "batch_sharding",
@@ -67,4 +68,5 @@ __all__ = [
     "shardings_of",
     "state_shapes",
     "with_shardings",
+    "write_atomically",
 ]

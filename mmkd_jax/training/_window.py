@@ -8,6 +8,7 @@ class Window:
     """Sums of metrics, whose state is plain numbers: a resumed run goes on with the same sums."""
 
     def __init__(self):
+        self.last: dict[str, float] = {}
         self.clear()
 
     def add(self, metrics: Mapping[str, float]) -> None:
@@ -23,7 +24,6 @@ class Window:
 
     def clear(self) -> None:
         """Begins anew."""
-        self.last: dict[str, float] = {}
         self._sums: dict[str, float] = {}
         self._count = 0
 

@@ -16,7 +16,11 @@ from typing import Any
 _MISSING = object()
 
 
-class WorkdirBusyError(RuntimeError):
+class WorkdirError(ValueError):
+    """The folder cannot be what it is wanted for; the message says why, and what to do."""
+
+
+class WorkdirBusyError(WorkdirError):
     """Another trainer is at work in the folder."""
 
 
@@ -35,14 +39,14 @@ class Workdir:
       >>> workdir.check_config({"losses": {"word": 0.5}, "total_steps": 10})
       Traceback (most recent call last):
       ...
-      ValueError: ... losses.word: 1.0 → 0.5...
+      mmkd_jax.training._workdir.WorkdirError: ... losses.word: 1.0 → 0.5...
       >>> folder.cleanup()
 
     Args:
       path: of the folder.
 
     Raises:
-      ValueError: if it cannot be made, or nothing can be written there.
+      WorkdirError: if it cannot be made, or nothing can be written there.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -50,19 +54,19 @@ class Workdir:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise ValueError(
+            raise WorkdirError(
                 f"workdir must be a folder, or a path at which one can be made, got {self.path}, "
                 "which is a file or lies below one"
             ) from None
         except OSError as error:
-            raise ValueError(f"workdir cannot be made: {error}") from error
+            raise WorkdirError(f"workdir cannot be made: {error}") from error
         # Asking for permission is not enough: on a read-only file system everyone has it.
         probe = self.path / f".writable-{uuid.uuid4().hex}"
         try:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise ValueError(
+            raise WorkdirError(
                 f"workdir must be a folder that can be written to, got {self.path}: "
                 f"{error.strerror}. Choose another one"
             ) from error
@@ -148,7 +152,7 @@ class Workdir:
             stands for all that is below it too.
 
         Raises:
-          ValueError: if other fields differ; it names them, with the old value and the new one.
+          WorkdirError: if other fields differ; it names them, with the old value and the new one.
         """
         text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         if not self.config.exists():
@@ -157,14 +161,14 @@ class Workdir:
         try:
             before = json.loads(self.config.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(
+            raise WorkdirError(
                 f"{self.config} is no json any more: {error}. Bring it back from a copy, or choose "
                 "another workdir"
             ) from error
         changes = _changes(before, json.loads(text))
         refused = [line for name, line in changes.items() if not _is_among(name, may_change)]
         if refused:
-            raise ValueError(
+            raise WorkdirError(
                 f"config must be the one that {self.path} was begun with, but differs (then → now):"
                 "\n  " + "\n  ".join(refused) + "\nChoose another workdir, or the old values"
             )
