@@ -184,7 +184,7 @@ def start(code: str, *arguments: str) -> subprocess.Popen:
 
 def test_a_kill_at_any_moment_leaves_a_whole_newest_one(tmp_path):
     moments, last = random.Random(0), 0
-    for _ in range(4):
+    for _ in range(3):
         with start(SAVES, str(tmp_path)) as run:
             begun = run.stdout.readline()
             assert begun.strip().isdecimal(), run.stderr.read()
