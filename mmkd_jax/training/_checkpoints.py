@@ -428,5 +428,5 @@ def _short(error: BaseException) -> str:
         error = error.__cause__
     text = " ".join(str(error).split())
     if len(text) > 400:
-        text = f"{text[:400]}…"
+        text = f"{text[:200]} … {text[-200:]}"
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
