@@ -77,6 +77,7 @@ from mmkd_jax.data._tagging import (
     tokenize_tagged,
 )
 from mmkd_jax.data._views import PairBatch, PairShape, kept_of_pair, pair_batch, row_lengths
+from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -149,12 +150,14 @@ __all__ = [
     "read_wikiann",
     "read_xnli",
     "row_lengths",
+    "save_vocabulary",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
     "tfds_rows",
     "tokenize_pairs",
     "tokenize_tagged",
+    "train_vocabulary",
     "with_english",
     "word_spans",
 ]
