@@ -14,6 +14,7 @@ This package knows no model, and neither jax nor TensorFlow.
 """
 
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
     EncodedPairs,
@@ -131,6 +132,7 @@ __all__ = [
     "plan_pairs",
     "plan_tagged",
     "prepare_pairs",
+    "prepare_pairs_with_beam",
     "questions_of_rows",
     "read_aspects",
     "read_catalogue",
