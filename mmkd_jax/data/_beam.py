@@ -113,7 +113,7 @@ def _build(pipeline: Any, job: _Job) -> None:
     # A shard may have no pairs, and must be written all the same.
     missing = pipeline | "shards" >> beam.Create([(shard, None) for shard in job.missing])
     grouped = (pairs, missing) | beam.CoGroupByKey()
-    _ = grouped | "write" >> beam.MapTuple(_write_shard, job=job)
+    _ = grouped | "write" >> beam.Map(_write_shard, job)
 
 
 def _count(source: int, job: _Job) -> tuple[int, int]:
@@ -128,10 +128,11 @@ def _read_source(source: int, job: _Job, counts: dict[int, int]) -> Iterator[tup
             yield number % shards, _Numbered(number, source, tuple(pair[:2]))
 
 
-def _write_shard(shard: int, groups: Sequence[Iterable[_Numbered | None]], job: _Job) -> None:
+def _write_shard(group: tuple[int, Sequence[Iterable[_Numbered | None]]], job: _Job) -> None:
+    shard, (pairs, _) = group
     # Beam keeps no order.
-    pairs = ((pair.source, pair.texts) for pair in sorted(groups[0]))
-    parts = encoded_parts(pairs, job.teacher, job.student, job.max_length)
+    in_order = ((pair.source, pair.texts) for pair in sorted(pairs))
+    parts = encoded_parts(in_order, job.teacher, job.student, job.max_length)
     with tempfile.TemporaryDirectory() as here:
         write_shard(Path(here), shard, job.settings, parts)
         for ending in ("array_record", "npy", "json"):  # the one that says that it is finished last
