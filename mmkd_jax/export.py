@@ -39,7 +39,7 @@ def export(workdir: str, out: str, step: str = "latest", dtype: str = "float32")
     return 0
 
 
-def chosen_step(checkpoints: "training.Checkpoints", step: str, workdir: Path) -> int:  # noqa: F821
+def chosen_step(checkpoints: "training.Checkpoints", step: str, workdir: Path) -> int:
     """The number of the checkpoint that is meant."""
     steps = checkpoints.steps()
     if not steps:

@@ -14,8 +14,8 @@ This package knows no model, and neither jax nor TensorFlow.
 """
 
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
-from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._encoded import (
     EncodedPairs,
     Layout,
@@ -85,6 +85,7 @@ from mmkd_jax.data._views import (
     pair_batch_shapes,
     row_lengths,
 )
+from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -139,6 +140,7 @@ __all__ = [
     "plan_pairs",
     "plan_tagged",
     "prepare_pairs",
+    "prepare_pairs_with_beam",
     "questions_of_rows",
     "read_aspects",
     "read_catalogue",
@@ -158,12 +160,14 @@ __all__ = [
     "read_wikiann",
     "read_xnli",
     "row_lengths",
+    "save_vocabulary",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
     "tfds_rows",
     "tokenize_pairs",
     "tokenize_tagged",
+    "train_vocabulary",
     "with_english",
     "word_spans",
 ]

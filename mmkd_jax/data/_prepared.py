@@ -99,7 +99,7 @@ def tokenize_pairs(
     max_length: int = 128,
 ) -> Prepared:
     """Tokenises pairs into memory: for corpora that are small, or read once."""
-    parts = list(_encoded(enumerate_pairs(sources), teacher, student, max_length))
+    parts = list(encoded_parts(enumerate_pairs(sources), teacher, student, max_length))
     return Prepared(
         [record for part in parts for record in part.records],
         np.concatenate([np.zeros((0, 4), np.uint16), *(part.lengths for part in parts)]),
@@ -148,7 +148,7 @@ def prepare_pairs(
     for number in range(shards) if shard is None else [shard]:
         if not shard_file(folder, number, shards, "json").exists():
             pairs = islice(enumerate_pairs(sources), number, None, shards)
-            parts = _encoded(pairs, teacher, student, max_length)
+            parts = encoded_parts(pairs, teacher, student, max_length)
             write_shard(folder, number, settings, parts)
     return write_manifest(folder, settings)
 
@@ -174,7 +174,7 @@ def load_pairs(
     settings = manifest["settings"]
     wanted = {"teacher": teacher, "student": student}
     hashes = {name: tokenizer.hash for name, tokenizer in wanted.items() if tokenizer is not None}
-    _compare(path, settings, settings | {"format": _FORMAT} | hashes)
+    compare_settings(str(path), settings, settings | {"format": _FORMAT} | hashes)
     shards = settings["shards"]
     files = [shard_file(folder, i, shards, "array_record") for i in range(shards)]
     for file in files:
@@ -229,7 +229,8 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """ValueError if anything in the folder was prepared in another way."""
     for path in [folder / MANIFEST, *sorted(folder.glob("pairs-*.json"))]:
         if path.exists():
-            _compare(path, json.loads(path.read_text(encoding="utf-8"))["settings"], settings)
+            content = json.loads(path.read_text(encoding="utf-8"))
+            compare_settings(str(path), content["settings"], settings)
 
 
 def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
@@ -241,8 +242,13 @@ def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
 
 
 def shard_file(folder: Path, shard: int, shards: int, ending: str) -> Path:
-    """The name of a shard's file."""
-    return folder / f"pairs-{shard:05d}-of-{shards:05d}.{ending}"
+    """Where a shard's file lies."""
+    return folder / shard_name(shard, shards, ending)
+
+
+def shard_name(shard: int, shards: int, ending: str) -> str:
+    """What a shard's file is called."""
+    return f"pairs-{shard:05d}-of-{shards:05d}.{ending}"
 
 
 def write_shard(
@@ -286,9 +292,15 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
     files = [shard_file(folder, i, shards, "json") for i in range(shards)]
     if not all(file.exists() for file in files):
         return None
-    parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    counts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    _write_json(folder / MANIFEST, manifest_of(settings, counts))
+    return folder / MANIFEST
+
+
+def manifest_of(settings: dict[str, Any], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the manifest says, from the counts of all shards."""
     counts = np.sum([part["counts"] for part in parts], axis=0)
-    manifest = {
+    return {
         "settings": settings,
         "pairs": int(counts.sum()),
         "left_out": sum(part["left_out"] for part in parts),
@@ -299,16 +311,15 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
         "subwords": np.sum([part["subwords"] for part in parts], axis=0).tolist(),
         "longest": np.max([part["longest"] for part in parts], axis=0).tolist(),
     }
-    _write_json(folder / MANIFEST, manifest)
-    return folder / MANIFEST
 
 
-def _encoded(
+def encoded_parts(
     pairs: Iterable[tuple[int, tuple]],
     teacher: SubwordTokenizer,
     student: SubwordTokenizer,
     max_length: int,
 ) -> Iterator[EncodedPairs]:
+    """Tokenises pairs, each with the number of its source, a few thousand at once."""
     pairs = iter(pairs)
     while batch := list(islice(pairs, _AT_ONCE)):
         numbers, texts = zip(*batch, strict=True)
@@ -316,7 +327,8 @@ def _encoded(
         yield encode_pairs(texts, numbers, teacher, student, max_length - 2)
 
 
-def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def compare_settings(path: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """ValueError if what a file says was prepared in another way."""
     if found != wanted:
         raise ValueError(
             f"{path} was prepared in another way: {'; '.join(_differences(found, wanted))}. Take "
@@ -352,7 +364,12 @@ def _difference(what: str, before: Any, now: Any) -> str:
     return f"{what} was {before} and is now {now}"
 
 
+def json_text(content: dict[str, Any]) -> str:
+    """As manifests and counts are written."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}{uuid.uuid4().hex}")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    temporary.write_text(json_text(content), "utf-8")
     os.replace(temporary, path)
