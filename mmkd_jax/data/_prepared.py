@@ -244,8 +244,9 @@ def write_shard(
         stale.unlink(missing_ok=True)
     temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
-    # Pairs are read in random order, so that each is a group of its own.
-    writer = ArrayRecordWriter(str(temporary), "group_size:1")
+    # Pairs are read in random order, so that each is a group of its own; alone they are too short
+    # for compression to gain more than a quarter, and unpacking takes as long as reading.
+    writer = ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
     for part in parts:
         for record in part.records:
             writer.write(record)
