@@ -182,10 +182,10 @@ def _columns(parts: list[Subwords], layout: Layout) -> list[tuple[np.ndarray, np
 
 def _rows(content: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Runs of different lengths as rows that are zero behind them."""
-    width = np.arange(counts.max(initial=0))
-    inside = width < counts[:, None]
-    places = np.where(inside, starts[:, None] + width, 0)
-    return np.where(inside, content[places], 0).astype(np.int32)
+    columns = np.arange(counts.max(initial=0))
+    # Places behind a row are those of the next one; behind the last, the last number again.
+    rows = content.take(starts[:, None] + columns, mode="clip")
+    return np.multiply(rows, columns < counts[:, None], dtype=np.int32)
 
 
 def _identity(english: str, translation: str) -> bytes:

@@ -42,17 +42,14 @@ class ShardedRecords:
             raise IndexError(f"indices must be in 0..{len(self) - 1}, got {indices.tolist()}")
         shard_of = np.searchsorted(self._ends, indices, side="right") - 1
         places = (indices - self._ends[shard_of]).tolist()
+        records = []
         # A reader has one position, which no other thread may move between `seek` and `read`.
         with self._lock:
-            return [
-                self._record(shard, place)
-                for shard, place in zip(shard_of.tolist(), places, strict=True)
-            ]
-
-    def _record(self, shard: int, place: int) -> bytes:
-        reader = self._readers.get(shard) or self._open(shard)
-        reader.seek(place)
-        return reader.read()
+            for shard, place in zip(shard_of.tolist(), places, strict=True):
+                reader = self._readers.get(shard) or self._open(shard)
+                reader.seek(place)
+                records.append(reader.read())
+        return records
 
     def _open(self, shard: int) -> Any:
         from array_record.python.array_record_module import ArrayRecordReader
