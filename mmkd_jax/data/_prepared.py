@@ -14,7 +14,9 @@ import dataclasses
 import json
 import os
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +30,7 @@ from mmkd_jax.data._subwords import SubwordTokenizer
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _AT_ONCE = 2000  # pairs that are tokenised together
+_AHEAD = 2  # parts that are tokenised at the same time
 
 
 class Source(NamedTuple):
@@ -297,11 +300,23 @@ def _encoded(
     student: SubwordTokenizer,
     max_length: int,
 ) -> Iterator[EncodedPairs]:
-    pairs = iter(pairs)
-    while batch := list(islice(pairs, _AT_ONCE)):
-        numbers, texts = zip(*batch, strict=True)
+    def encoded(part: list[tuple[int, tuple]]) -> EncodedPairs:
+        numbers, texts = zip(*part, strict=True)
         # A text alone in its row may have all but [CLS] and [SEP].
-        yield encode_pairs(texts, numbers, teacher, student, max_length - 2)
+        return encode_pairs(texts, numbers, teacher, student, max_length - 2)
+
+    pairs = iter(pairs)
+    parts = iter(lambda: list(islice(pairs, _AT_ONCE)), [])
+    waiting: deque[Future[EncodedPairs]] = deque()
+    # Tokenizers use all cores and leave Python's lock alone: while one part is with them, what
+    # numpy does for another gets done.
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        for part in parts:
+            waiting.append(pool.submit(encoded, part))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
