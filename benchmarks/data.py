@@ -178,7 +178,10 @@ def prepared_rows(setup: Setup, rounds: int) -> list[Row]:
     """Batches from shards, with and without threads."""
     source = data.PairBatches(setup.prepared, setup.plan, setup.teacher, setup.student, LENGTH)
     streams = {threads: data.Batches(source, threads, AHEAD) for threads in (2, 1, 0)}
-    ours = {f"{t} threads": functools.partial(make_ours, b, 200) for t, b in streams.items()}
+    ours = {
+        f"{threads} threads": functools.partial(make_ours, stream, 200, AHEAD if threads else 0)
+        for threads, stream in streams.items()
+    }
     plain = {name: call for name, call in plain_calls(setup, 8).items() if call}
     found = in_turns(ours | plain, rounds)
     for stream in streams.values():
@@ -187,15 +190,15 @@ def prepared_rows(setup: Setup, rounds: int) -> list[Row]:
     rows = [*peer_rows(f"{name}, 2 threads (default)", PREPARED, found, "2 threads", 15.0)]
     for threads in (1, 0):
         case = f"{name}, {threads} threads" if threads != 1 else f"{name}, 1 thread"
-        rows += peer_rows(case, PREPARED, found, f"{threads} threads", None)
+        rows += peer_rows(case, PREPARED, found, f"{threads} threads", 15.0)
     return rows
 
 
-def make_ours(batches: data.Batches, count: int) -> int:
-    """What was made ahead while others had their turn is a small part of so many."""
+def make_ours(batches: data.Batches, count: int, ahead: int) -> int:
+    """As many as may have been made ahead, while others had their turn, do not count."""
     for _ in range(count):
         next(batches)
-    return count * BATCH
+    return (count - ahead) * BATCH
 
 
 # --- Raw text -----------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ def make_from_text(setup: Setup, texts: list[tuple[str, str]]) -> int:
     plan = plan_of(prepared)
     source = data.PairBatches(prepared, plan, setup.teacher, setup.student, LENGTH)
     batches = data.Batches(source)
-    made = make_ours(batches, plan.steps(0))
+    made = make_ours(batches, plan.steps(0), 0)
     batches.close()
     return made
 
@@ -238,7 +241,10 @@ def padding_rows(setup: Setup) -> list[Row]:
     views = {"pair view": ([2], 15.0), "all views": ([0, 1, 2, 2], 25.0)}
     for view, (columns, limit) in views.items():
         case = f"{setup.corpus.name}, {view}"
-        shares = [100 * (1 - used[columns].sum() / all_[columns].sum()) for all_ in (slots, plain)]
+        shares = [
+            100 * (1 - float(used[columns].sum() / every[columns].sum()))
+            for every in (slots, plain)
+        ]
         note = f"{100 - shares[0]:.1f} % hold tokens"
         rows.append(Row(case, PADDING, shares[0], limit, f"limit of {limit:.0f} %", 1.0, note))
         note = f"{100 - shares[1]:.1f} % hold tokens"

@@ -1,5 +1,6 @@
 """From words to subwords, under any fast tokenizer, by character offsets."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -152,7 +153,7 @@ class SubwordTokenizer:
         blanks = [index for name, index in vocabulary.items() if not name.strip("▁Ġ ")]
         self._is_blank[blanks] = True
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """Says whether two tokenizers are the same: vocabulary, rules and special tokens."""
         content = json.loads(self._tokenizer.to_str())

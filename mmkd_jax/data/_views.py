@@ -253,7 +253,9 @@ def _tlm(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     specials = student.specials
     # A text may hold special tokens too: the unknown one above all, which teaches nothing.
-    maskable = rows.is_text & ~np.isin(rows.ids, specials.all)
+    maskable = rows.is_text.copy()
+    for special in specials.all:
+        maskable &= rows.ids != special
     most = chosen_count(rows.ids.shape[1] - _ALONE - specials.separators)
     positions, where = choose_tokens(keys, maskable, most)
     originals = np.take_along_axis(rows.ids, positions, axis=1)
