@@ -3,15 +3,17 @@
     python -m mmkd_jax.prepare --config=configs/mmkd.py --out=DIR
 
 Train on them with ``--config.pairs.folder=DIR``. Many processes may share the work, each started
-with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept. For corpora beyond
-one machine ``--runner=DataflowRunner`` (or SparkRunner, FlinkRunner, DirectRunner) hands the work to
-Apache Beam, which the extra "beam" brings; Beam's own options follow behind ``--``.
+with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept.
+
+For corpora beyond one machine ``--beam=--runner=DataflowRunner`` hands the work to Apache Beam, which
+the extra "beam" brings. The flag may be repeated, once for each of Beam's own options.
 """
 
 import dataclasses
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +25,22 @@ from mmkd_jax._program import start
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _OUT = flags.DEFINE_string("out", None, "The folder for shards and manifest.")
 _SHARD = flags.DEFINE_string("shard", "0/1", "I/N: this process's part of the work.")
-_RUNNER = flags.DEFINE_string("runner", "", "Apache Beam's runner; empty for no Beam.")
+_BEAM = flags.DEFINE_multi_string("beam", [], "An option of Apache Beam, which then does the work.")
 
 
-def prepare(settings: Any, out: str, part: int = 0, parts: int = 1, runner: str = "") -> int:
+def prepare(
+    settings: Any, out: str, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
+) -> int:
     """Prepares the pairs of a run into a folder; returns the exit code."""
     from mmkd_jax.runs import RUNS
 
     pairs = dataclasses.replace(settings.pairs, folder=out)
     run = RUNS[settings.method](dataclasses.replace(settings, pairs=pairs), Path(out))
-    manifest = run.prepare(part, parts, runner)
+    manifest = run.prepare(part, parts, beam)
     if manifest is None:
-        logging.info("this part is finished; the manifest follows with the last one")
+        logging.getLogger(__name__).info(
+            "this part is finished; the manifest follows with the last one"
+        )
     else:
         print(f"{manifest}: train with --config.pairs.folder={out}")
     return 0
@@ -57,7 +63,7 @@ def main() -> int:
         settings, part = config.read(_CONFIG.value), part_of(_SHARD.value)
     except ValueError as error:
         sys.exit(f"prepare: {error}")
-    return prepare(settings, _OUT.value, *part, runner=_RUNNER.value)
+    return prepare(settings, _OUT.value, *part, beam=_BEAM.value)
 
 
 if __name__ == "__main__":

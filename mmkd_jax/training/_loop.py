@@ -156,7 +156,7 @@ class _Loop:
             return
         (step, metrics, examples), self.pending = self.pending, None
         found = {name: float(value) for name, value in jax.device_get(metrics).items()}
-        if self.watch.see(step, found, examples):
+        if self.watch.check(step, found, examples.tolist()):
             self.window.add(found)
         if self.schedule.is_due(step, self.schedule.log_every):
             rate = {"learning_rate": float(self.task.learning_rate(step - 1))}

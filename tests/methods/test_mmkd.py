@@ -10,7 +10,7 @@ import pytest
 
 from mmkd_jax import losses, models
 from mmkd_jax.data import PairShape, decode_pairs, pair_batch, pair_batch_shapes, row_lengths
-from mmkd_jax.methods import MMKD, LevelWeights, MMKDSettings, Method
+from mmkd_jax.methods import MMKD, LevelWeights, Method, MMKDSettings
 from mmkd_jax.training import loss_of
 from tests.data.corpora import prepared
 from tests.data.corpora import student as student_words

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 
 from mmkd_jax import models
-from mmkd_jax.training._flops import encoder_flops, masked_lm_flops
+from mmkd_jax.models import encoder_flops, masked_lm_flops
 
 BASE = models.EncoderConfig(
     vocabulary_size=30522, width=768, layers=12, heads=12, hidden_width=3072, positions=512
