@@ -5,12 +5,11 @@
 Train on them with ``--config.pairs.folder=DIR``. Many processes may share the work, each started
 with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept.
 
-For corpora beyond one machine ``--beam=--runner=DataflowRunner`` hands the work to Apache Beam, which
-the extra "beam" brings. The flag may be repeated, once for each of Beam's own options.
+For corpora beyond one machine ``--beam=--runner=DataflowRunner`` hands the work to Apache Beam,
+which the extra "beam" brings. The flag may be repeated, once for each of Beam's own options.
 """
 
 import dataclasses
-import logging
 import re
 import sys
 from collections.abc import Sequence
