@@ -7,15 +7,15 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, SupportsFloat, TypeVar
+from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
+from mmkd_jax.training._agreement import DamagedError, in_short, on_all, same_everywhere
 from mmkd_jax.training._checkpoint_files import (
     RECORD,
     STATE,
@@ -32,8 +32,6 @@ from mmkd_jax.training._quiet import keep_orbax_quiet
 
 _log = logging.getLogger(__name__)
 _FULL = ("No space left", "ENOSPC", "EDQUOT", "EFBIG", "Disk quota", "File too large")
-
-Value = TypeVar("Value")
 
 
 class CheckpointError(RuntimeError):
@@ -137,7 +135,7 @@ class Checkpoints:
           ValueError: if there are later checkpoints, or an argument cannot be saved.
         """
         self.wait()
-        latest = max(_same_everywhere(self._steps_and_saving()), default=None)
+        latest = max(same_everywhere(self._steps_and_saving()), default=None)
         if latest is not None and step <= latest:
             if step == latest:
                 return False
@@ -186,10 +184,10 @@ class Checkpoints:
         """
         self.wait()
         damaged: dict[int, str] = {}
-        for step in _same_everywhere(steps_in(self._folder)[::-1]):
+        for step in same_everywhere(steps_in(self._folder)[::-1]):
             try:
                 restored = self._read(step, abstract_state)
-            except _DamagedError as error:
+            except DamagedError as error:
                 damaged[step] = str(error)
                 continue
             if damaged:
@@ -220,7 +218,7 @@ class Checkpoints:
             raise ValueError(f"step must be one of those in {self._folder}: {there}, got {step}")
         try:
             return self._read(step, abstract_state)
-        except _DamagedError as error:
+        except DamagedError as error:
             raise CheckpointError(
                 f"the checkpoint of step {step} cannot be read: {error}"
             ) from error
@@ -294,16 +292,16 @@ class Checkpoints:
         kept = "there is no other" if last is None else f"the newest one that is whole is of {last}"
         raise CheckpointError(
             f"the checkpoint of step {step} could not be written to {self._folder}, {kept}"
-            f"{'. The disk is full: make room, and start again' if full else ''}: {_short(error)}"
+            f"{'. The disk is full: make room, and start again' if full else ''}: {in_short(error)}"
         ) from None  # Orbax's traceback is hundreds of lines of threads that wait for each other
 
     def _read(self, step: int, abstract_state: Any) -> Restored:
         where = self._folder / str(step)
-        record = _on_all(functools.partial(read_record, self._folder, step))
+        record = on_all(functools.partial(read_record, self._folder, step))
         wanted = named_leaves(abstract_state)
         check_same_leaves(record["leaves"], wanted, where)
-        found = _on_all(lambda: _read_arrays(where / STATE, wanted))
-        _on_all(lambda: check_fingerprints(record["leaves"], fingerprints(found), where))
+        found = on_all(lambda: _read_arrays(where / STATE, wanted))
+        on_all(lambda: check_fingerprints(record["leaves"], fingerprints(found), where))
         state = jax.tree.unflatten(jax.tree.structure(abstract_state), [found[k] for k in wanted])
         return Restored(step, state, record["extra"])
 
@@ -353,10 +351,6 @@ class Checkpoints:
         return None if math.isnan(value) else value
 
 
-class _DamagedError(Exception):
-    """Says why a checkpoint cannot be read."""
-
-
 class _Preserved:
     """What Orbax asks which checkpoints are to stay."""
 
@@ -369,21 +363,6 @@ class _Preserved:
         return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
-def _on_all(read: Callable[[], Value]) -> Value:
-    """Reads something on every process; if one of them fails, they all do."""
-    value, reason = None, ""
-    try:
-        value = read()
-    except Exception as error:  # whatever a damaged file makes its reader do
-        reason = _short(error)
-    failed = bool(reason)
-    if jax.process_count() > 1:
-        failed = bool(np.any(multihost_utils.process_allgather(np.array(failed))))
-    if failed:
-        raise _DamagedError(reason or "another process could not read it, and says why")
-    return value  # type: ignore[return-value]
-
-
 def _read_arrays(folder: Path, wanted: Mapping[str, Any]) -> dict[str, jax.Array]:
     placed = ocp.args.StandardRestore({name: _placed(leaf) for name, leaf in wanted.items()})
     # The handler and not the manager, which has the processes wait for each other even if one of
@@ -393,19 +372,9 @@ def _read_arrays(folder: Path, wanted: Mapping[str, Any]) -> dict[str, jax.Array
     try:
         return handler.restore(folder, args=placed)
     except Exception as error:
-        raise ValueError(f"{folder} is damaged: {_short(error)}") from None
+        raise ValueError(f"{folder} is damaged: {in_short(error)}") from None
     finally:
         handler.close()
-
-
-def _same_everywhere(steps: list[int]) -> list[int]:
-    """The first process's: a folder may show itself later to another machine."""
-    if jax.process_count() == 1:
-        return steps
-    count = int(multihost_utils.broadcast_one_to_all(np.int32(len(steps))))
-    mine = np.zeros(count, np.int32)
-    mine[: len(steps[:count])] = steps[:count]
-    return [int(step) for step in multihost_utils.broadcast_one_to_all(mine)]
 
 
 def _check_arrays(state: Any) -> None:
@@ -420,13 +389,3 @@ def _check_arrays(state: Any) -> None:
 def _placed(leaf: Any) -> jax.ShapeDtypeStruct:
     sharding = leaf.sharding or SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _short(error: BaseException) -> str:
-    """What began it, and no more than a few lines: Orbax and tensorstore tell long stories."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = " ".join(str(error).split())
-    if len(text) > 400:
-        text = f"{text[:200]} … {text[-200:]}"
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
