@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,19 +15,21 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
-from mmkd_jax.models._sentence_layout import PROJECTOR, VECTORS, read_sentence_layout
+from mmkd_jax.models._sentence_layout import PROJECTOR, VECTORS
 
+_LOG = logging.getLogger(__name__)
 _SHORTEST, _SHAPES = 16, 6
 _TEXTS = 4096  # that go through the tokenizer at once
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class SentenceEncoder:
     """Vectors of sentences, by an encoder in memory.
 
-    What is compiled belongs to the sizes alone: another `SentenceEncoder` with other parameters of
-    the same shapes, such as those of a later training step, compiles nothing. Parameters that are
-    spread over a mesh stay where they are, and the rows go over all its axes but "model".
+    ``params`` may be set anew, to those of a later training step say. What is compiled belongs to
+    the sizes alone: with other parameters of the same shapes, here or in another `SentenceEncoder`,
+    nothing is compiled. Parameters that are spread over a mesh stay where they are, and the rows go
+    over all its axes but "model".
 
     Example:
       >>> import jax
@@ -47,33 +50,37 @@ class SentenceEncoder:
 
     Attributes:
       config: The encoder's.
-      params: Its parameters. Heads are passed over.
+      params: Its parameters. Heads are passed over. None if they are to be set later.
       tokenizer: A fast one of transformers, one of `tokenizers`, or a `data.SubwordTokenizer`. If
         it adds no special tokens by itself, each text gets one at its beginning and its end. It
         is copied when `encode` is first called.
       vectors: What the vector of a sentence is. "cls": the last hidden state of the first token.
         "mean": the mean of the last hidden states of all tokens, the special ones included.
-        "projected": the projection of the first token's, as in MMKD's sentence level.
+        "projected": the projection of one of these, as in MMKD's sentence level.
       projection: For "projected": a `models.Projection` and its variables ("params" and
         "batch_stats").
       max_length: Tokens, the special ones included, beyond which texts are cut. At most
         ``config.longest``.
       normalise: Whether `encode` scales vectors to length 1 when it is not told.
+      projected_from: For "projected": what is projected, "cls" or "mean".
     """
 
     config: models.EncoderConfig
-    params: Mapping
+    params: Mapping | None
     tokenizer: Any
     vectors: str = "mean"
     projection: tuple[models.Projection, Mapping] | None = None
     max_length: int = 128
     normalise: bool = False
+    projected_from: str = "cls"
 
     def __post_init__(self):
         if self.vectors not in VECTORS:
             raise ValueError(f"vectors must be one of {', '.join(VECTORS)}, got {self.vectors!r}")
         if self.vectors == "projected" and self.projection is None:
             raise ValueError("projection must be given for vectors='projected'")
+        if self.projected_from not in ("cls", "mean"):
+            raise ValueError(f"projected_from must be cls or mean, got {self.projected_from!r}")
         # Room for a special token at both ends, and one between them.
         if not 3 <= self.max_length <= self.config.longest:
             raise ValueError(
@@ -138,12 +145,15 @@ class SentenceEncoder:
 
     def _program(self) -> tuple[Callable, dict]:
         """A compiled function of variables, ids and mask, and the variables."""
+        if self.params is None:
+            raise ValueError("params must be set before the first sentence is encoded")
         variables = {"encoder": {name: self.params[name] for name in ("embeddings", "layers")}}
-        projection = None
+        pooling, projection = self.vectors, None
         if self.vectors == "projected":
+            pooling = self.projected_from
             projection, variables["projection"] = self.projection
         mesh = _mesh(variables)
-        fixed = functools.partial(_vectors, self.config, self.vectors, projection, mesh)
+        fixed = functools.partial(_vectors, self.config, pooling, projection, mesh)
         if mesh is None:
             return fixed, variables
 
@@ -193,7 +203,8 @@ def load_encoder(
     Args:
       source: A directory, or an id of the hub.
       vectors: "cls", "mean" or "projected" (see `SentenceEncoder`), whatever the folder says.
-        "projected" takes the head "projector" that lies in the folder.
+        "projected" takes the head "sentence_projector" that lies in the folder, on top of what
+        the folder's vectors are, or else of "cls".
       max_length: Tokens beyond which texts are cut, whatever the folder says.
       overrides: What else `models.load_pretrained` takes, such as ``dtype="bfloat16"`` or a mesh.
 
@@ -209,20 +220,23 @@ def load_encoder(
     folder = models.checkpoint_folder(source)
     config, params = models.load_pretrained(folder, **overrides)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    told = read_sentence_layout(folder, vectors)
-    length = max_length or told.get("max_length") or tokenizer.model_max_length
+    layout = models.read_sentence_layout(folder, vectors)
+    if layout.vectors is None:
+        _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)
     projection = None
-    if told["vectors"] == "projected":
+    if layout.vectors == "projected":
         settings, variables = models.load_head(folder, PROJECTOR)
         projection = models.Projection(**settings), variables
+    longest = max_length or layout.max_length or tokenizer.model_max_length
     return SentenceEncoder(
         config,
         {name: params[name] for name in ("embeddings", "layers")},
         tokenizer,
-        told["vectors"],
+        layout.vectors or "mean",
         projection,
-        min(length, config.longest),
-        told.get("normalise", False),
+        min(longest, config.longest),
+        layout.normalise,
+        layout.projected_from,
     )
 
 
@@ -317,7 +331,7 @@ def _bar(total: int, progress: bool) -> Any:
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _vectors(
     config: models.EncoderConfig,
-    vectors: str,
+    pooling: str,
     projection: models.Projection | None,
     mesh: Mesh | None,
     variables: dict,
@@ -326,13 +340,13 @@ def _vectors(
 ) -> Array:
     hidden, _ = models.Encoder(config).apply({"params": variables["encoder"]}, ids, mask)
     hidden = hidden.astype(jnp.float32)
-    if vectors == "mean":
+    if pooling == "mean":
         # What lies behind the mask means nothing; a row without any token has a mean of 0.
         total = jnp.where(mask[..., None], hidden, 0.0).sum(axis=-2)
         found = total / jnp.maximum(mask.sum(axis=-1, keepdims=True), 1)
     else:
         found = hidden[..., 0, :]
-    if vectors == "projected":
+    if projection is not None:
         found = projection.apply(dict(variables["projection"]), found)
     if mesh is not None:
         # Every process gets all of them.

@@ -58,7 +58,7 @@ def retrieval_by_language(
     encode: Callable[[list[str]], np.ndarray],
     pairs_by_language: Mapping[str, Sequence[tuple]],
     margin: bool = False,
-) -> dict:
+) -> dict[str, dict[str, float]]:
     """How well English sentences are found by their translations, and the other way round.
 
     Each language is a test of its own, among its own sentences. A sentence that stands there more
@@ -70,8 +70,8 @@ def retrieval_by_language(
       >>> pairs = {"de": [("a cat", "eine Katze"), ("a dog", "ein Hund")]}
       >>> def encode(sentences):
       ...     return np.array([["at" in s, "og" in s or "un" in s] for s in sentences], float)
-      >>> evaluation.retrieval_by_language(encode, pairs)["languages"]["de"]
-      {'to_english': 1.0, 'from_english': 1.0, 'mean': 1.0}
+      >>> evaluation.retrieval_by_language(encode, pairs)["to_english"]
+      {'de': 1.0, 'mean': 1.0}
 
     Args:
       encode: From a list of sentences to their vectors ``[n, D]``. It sees each English sentence
@@ -81,30 +81,29 @@ def retrieval_by_language(
       margin: Whether to score by margin.
 
     Returns:
-      For each language, under "languages": "to_english", "from_english", and their "mean";
-      beside it the same three as means over all languages. Shares between 0 and 1.
+      "to_english" (a translation finds its English sentence), "from_english", and "mean", of the
+      two directions. In each the share of every language, between 0 and 1, and their "mean".
     """
     pairs = {name: [(row[0], row[1]) for row in rows] for name, rows in pairs_by_language.items()}
     if empty := [name for name, rows in pairs.items() if not rows]:
         raise ValueError(f"pairs_by_language must have pairs for each language; {empty} has none")
     if not pairs:
         raise ValueError("pairs_by_language must have a language, got none")
+    if "mean" in pairs:
+        raise ValueError("pairs_by_language must have no language 'mean', which is the mean of all")
     distinct = {english: None for rows in pairs.values() for english, _ in rows}
     numbers = {text: number for number, text in enumerate(distinct)}
     english_vectors = np.asarray(encode(list(numbers)))
-    languages = {}
+    found: dict[str, dict[str, float]] = {"to_english": {}, "from_english": {}, "mean": {}}
     for name, rows in pairs.items():
         english, others = map(list, zip(*rows, strict=True))
         ours = english_vectors[[numbers[text] for text in english]]
         theirs = np.asarray(encode(others))
-        both = {
-            "to_english": _accuracy(theirs, ours, _names(english), margin),
-            "from_english": _accuracy(ours, theirs, _names(others), margin),
-        }
-        languages[name] = both | {"mean": sum(both.values()) / 2}
-    directions = ("to_english", "from_english", "mean")
-    means = {key: float(np.mean([row[key] for row in languages.values()])) for key in directions}
-    return means | {"languages": languages}
+        one = _accuracy(theirs, ours, _names(english), margin)
+        other = _accuracy(ours, theirs, _names(others), margin)
+        for direction, share in zip(found, (one, other, (one + other) / 2), strict=True):
+            found[direction][name] = share
+    return {key: row | {"mean": float(np.mean(list(row.values())))} for key, row in found.items()}
 
 
 def _names(texts: list[str]) -> np.ndarray:

@@ -1,11 +1,10 @@
 """What the vector of a sentence is: files of our own, and those of sentence-transformers."""
 
 import json
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -14,10 +13,9 @@ from mmkd_jax.models._head_files import load_head
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._projection import Projection
 
-_LOG = logging.getLogger(__name__)
 VECTORS = ("cls", "mean", "projected")
-PROJECTOR = "projector"  # the head whose output the projected vectors are
-OURS = "sentence_encoder.json"
+PROJECTOR = "sentence_projector"  # the head whose output the projected vectors are
+_OURS = "sentence_encoder.json"
 _TYPES = "sentence_transformers.models."  # names that releases from 2 on understand
 # As the poolings of sentence-transformers are called, in old releases and new ones.
 _POOLINGS = {
@@ -30,16 +28,36 @@ _POOLINGS = {
 }
 
 
+class SentenceLayout(NamedTuple):
+    """What a folder says about the vectors of sentences.
+
+    Attributes:
+      vectors: "cls", "mean" or "projected" (see `save_sentence_layout`); None if it says nothing.
+      max_length: Tokens beyond which texts are cut; None if it says nothing.
+      normalise: Whether vectors have length 1.
+      projected_from: What the projector takes, "cls" or "mean".
+    """
+
+    vectors: str | None = None
+    max_length: int | None = None
+    normalise: bool = False
+    projected_from: str = "cls"
+
+
 def save_sentence_layout(
-    directory: str | os.PathLike, vectors: str, max_length: int, normalise: bool = False
+    directory: str | os.PathLike,
+    vectors: str,
+    max_length: int,
+    normalise: bool = False,
+    projected_from: str = "cls",
 ) -> None:
     """Adds to a saved encoder what a sentence's vector is, for us and for sentence-transformers.
 
     The folder has been written by `save_pretrained`, with a tokenizer. sentence-transformers then
     gives the same vectors as `mmkd_jax.inference.load_encoder`. Projected vectors need the head
-    "projector", which `save_head` has written there: the fields of `Projection`, and its
-    variables. Two dense maps stand for it; what its BatchNorms do without a batch goes into their
-    weights.
+    "sentence_projector", which `save_head` has written there: the fields of `Projection`, and its
+    variables. For sentence-transformers two dense maps stand for it; what its BatchNorms do
+    without a batch goes into their weights.
 
     Example:
       >>> import jax, os, tempfile
@@ -57,9 +75,10 @@ def save_sentence_layout(
     Args:
       directory: That of the encoder.
       vectors: "cls", the first token's hidden state; "mean", over all tokens, the special ones
-        included; "projected", the projector's output for the first token.
+        included; "projected", what the projector makes of one of these.
       max_length: Tokens, the special ones included, beyond which texts are cut.
       normalise: Whether vectors are to have length 1.
+      projected_from: What the projector takes, "cls" or "mean"; it was trained with one of them.
 
     Raises:
       ValueError: If there is no such vector, or ``max_length`` is not positive.
@@ -68,10 +87,14 @@ def save_sentence_layout(
     """
     if vectors not in VECTORS:
         raise ValueError(f"vectors must be one of {', '.join(VECTORS)}, got {vectors!r}")
+    if projected_from not in ("cls", "mean"):
+        raise ValueError(f"projected_from must be cls or mean, got {projected_from!r}")
     if max_length < 1:
         raise ValueError(f"max_length must be at least 1, got {max_length}")
     directory = Path(directory)
-    pooling = _pooling_config(directory, vectors)
+    if vectors != "projected":
+        projected_from = vectors
+    pooling = _pooling_config(directory, projected_from)
     dense = _dense_maps(directory) if vectors == "projected" else []
     names = ["Transformer", "Pooling", *["Dense"] * len(dense), *["Normalize"] * normalise]
     paths = ["", *(f"{number}_{name}" for number, name in enumerate(names) if number)]
@@ -88,8 +111,8 @@ def save_sentence_layout(
         directory / "config_sentence_transformers.json",
         {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"},
     )
-    ours = {"vectors": vectors, "max_length": max_length, "normalise": normalise}
-    _write(directory / OURS, ours)
+    layout = SentenceLayout(vectors, max_length, normalise, projected_from)
+    _write(directory / _OURS, layout._asdict())
     modules = [
         {"idx": number, "name": str(number), "path": path, "type": _TYPES + name}
         for number, (name, path) in enumerate(zip(names, paths, strict=True))
@@ -97,7 +120,7 @@ def save_sentence_layout(
     _write(directory / "modules.json", modules)
 
 
-def _pooling_config(directory: Path, vectors: str) -> dict[str, Any]:
+def _pooling_config(directory: Path, pooling: str) -> dict[str, Any]:
     """In the words of old releases, which new ones understand too."""
     path = directory / "config.json"
     if not path.exists():
@@ -107,8 +130,8 @@ def _pooling_config(directory: Path, vectors: str) -> dict[str, Any]:
         )
     return {
         "word_embedding_dimension": from_hugging_face(_read(path)).width,
-        "pooling_mode_cls_token": vectors != "mean",
-        "pooling_mode_mean_tokens": vectors == "mean",
+        "pooling_mode_cls_token": pooling == "cls",
+        "pooling_mode_mean_tokens": pooling == "mean",
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
     }
@@ -167,44 +190,53 @@ def _write_dense(folder: Path, activation: str, kernel: np.ndarray, bias: np.nda
 # --- What a folder says -------------------------------------------------------------------------
 
 
-def read_sentence_layout(folder: Path, vectors: str | None) -> dict[str, Any]:
-    """Vectors, and max_length and normalise if the folder has something about them.
+def read_sentence_layout(
+    directory: str | os.PathLike, vectors: str | None = None
+) -> SentenceLayout:
+    """What a folder says about the vectors of sentences.
+
+    It is read from what `save_sentence_layout` has written, or else from the files of
+    sentence-transformers.
+
+    Example:
+      >>> import tempfile
+      >>> from mmkd_jax import models
+      >>> models.read_sentence_layout(tempfile.mkdtemp(), vectors="cls").vectors
+      'cls'
 
     Args:
-      folder: That of an encoder.
+      directory: That of an encoder.
       vectors: Which are wanted, whatever the folder says.
+
+    Raises:
+      ValueError: The folder asks for vectors that are not known here, and ``vectors`` is not given.
     """
-    ours = folder / OURS
-    told = _read(ours) if ours.exists() else _told_by_sentence_transformers(folder, vectors)
-    if vectors is not None:
-        told["vectors"] = vectors
-    if "vectors" not in told:
-        _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)
-        told["vectors"] = "mean"
-    return told
+    directory = Path(directory)
+    ours = directory / _OURS
+    if ours.exists():
+        layout = SentenceLayout(**_read(ours))
+    else:
+        layout = _of_sentence_transformers(directory, vectors)
+    return layout._replace(vectors=vectors or layout.vectors)
 
 
-def _told_by_sentence_transformers(folder: Path, vectors: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+def _of_sentence_transformers(directory: Path, vectors: str | None) -> SentenceLayout:
     # The file is named by the kind of model: sentence_bert_config.json and the like.
-    for limits in map(_read, sorted(folder.glob("sentence_*_config.json"))):
-        if limits.get("max_seq_length"):
-            told["max_length"] = limits["max_seq_length"]
-    modules = folder / "modules.json"
+    limits = [_read(path) for path in sorted(directory.glob("sentence_*_config.json"))]
+    longest = next((found["max_seq_length"] for found in limits if "max_seq_length" in found), None)
+    modules = directory / "modules.json"
     listed = _read(modules) if modules.exists() else []
     types = [module["type"].rpartition(".")[2] for module in listed]
-    told["normalise"] = "Normalize" in types
-    if vectors is not None:
-        return told
-    if strange := sorted(set(types) - {"Transformer", "Pooling", "Normalize"}):
+    strange = sorted(set(types) - {"Transformer", "Pooling", "Normalize"})
+    if strange and vectors is None:
         raise ValueError(
             f"{modules}: {', '.join(strange)} is not known here; "
             "vectors='mean' or 'cls' does without"
         )
-    pooling = folder / "1_Pooling" / "config.json"
-    if pooling.exists():
-        told["vectors"] = _vectors_of(pooling)
-    return told
+    pooling = directory / "1_Pooling" / "config.json"
+    if pooling.exists() and vectors is None:
+        vectors = _vectors_of(pooling)
+    return SentenceLayout(vectors, longest, "Normalize" in types)
 
 
 def _vectors_of(pooling: Path) -> str:

@@ -56,7 +56,11 @@ def found(kind, text):
         ("multilingual", "ሰላም።", [["[UNK]"], ["[UNK]"]]),
         ("multilingual", "می\u200cخواهم", [["می", "##خ", "##وا", "##هم"]]),
         ("cased", "\U0001f469\u200d\U0001f467 ok", [["[UNK]"], ["ok"]]),
-        ("cased", "[SEP] [MASK]", [["["], ["SE", "##P"], ["]"], ["["], ["MA", "##S", "##K"], ["]"]]),
+        (
+            "cased",
+            "[SEP] [MASK]",
+            [["["], ["SE", "##P"], ["]"], ["["], ["MA", "##S", "##K"], ["]"]],
+        ),
         ("cased", "", []),
     ],
 )
@@ -165,6 +169,16 @@ def test_truncation_drops_words_that_it_cuts(kind, most):
         np.testing.assert_array_equal(after.count, np.where(stays, before.count, 0))
         expected = [w if w >= 0 and stays[w] else -1 for w in before.word_of[:most]]
         assert after.word_of.tolist() == expected
+
+
+@kinds
+def test_without_words_the_subwords_are_the_same(kind):
+    tokenizer = KINDS[kind]()
+    whole, bare = tokenizer.encode(TEXTS), tokenizer.encode_without_words(TEXTS)
+    for cut, expected in ((bare, whole), (bare.truncated(3), whole.truncated(3))):
+        np.testing.assert_array_equal(cut.ids, expected.ids)
+        np.testing.assert_array_equal(cut.token_offsets, expected.token_offsets)
+        assert not len(cut.first) and (cut.word_of == -1).all()
 
 
 @kinds

@@ -1,6 +1,7 @@
 import functools
 import json
 import logging
+from typing import Any
 
 import jax
 import numpy as np
@@ -59,11 +60,11 @@ def folder(path, family: str = "bert", **head_settings):
     config, params = trained(family)
     tokenizer = text.fast("xlm-roberta" if family == "xlm-roberta" else "bert")
     models.save_pretrained(path, config, params, tokenizer)
-    models.save_head(path, "projector", *projector(**head_settings))
+    models.save_head(path, "sentence_projector", *projector(**head_settings))
     return path
 
 
-def in_memory(vectors: str, **changes) -> inference.SentenceEncoder:
+def in_memory(vectors: str, **changes: Any) -> inference.SentenceEncoder:
     settings, variables = projector()
     head = models.Projection(**settings), variables
     return inference.SentenceEncoder(*trained(), text.fast(), vectors, head, 40, **changes)
@@ -84,6 +85,15 @@ def test_a_saved_layout_is_what_is_loaded(vectors, normalise, tmp_path):
         in_memory(vectors, normalise=normalise).encode(text.SENTENCES, 4),
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_the_projector_takes_what_the_folder_is_for(pooling, tmp_path):
+    folder(tmp_path)
+    models.save_sentence_layout(tmp_path, pooling, 40)
+    loaded = inference.load_encoder(tmp_path, "projected")
+    expected = in_memory("projected", projected_from=pooling).encode(text.SENTENCES, 4)
+    np.testing.assert_allclose(loaded.encode(text.SENTENCES, 4), expected, atol=1e-6)
 
 
 def test_the_caller_has_the_last_word(tmp_path):
@@ -173,6 +183,8 @@ def test_what_is_missing_is_named(tmp_path):
             call()
     with pytest.raises(ValueError, match="vectors must be one of cls, mean, projected"):
         models.save_sentence_layout(tmp_path, "max", 40)
+    with pytest.raises(ValueError, match="projected_from must be cls or mean"):
+        models.save_sentence_layout(tmp_path, "projected", 40, projected_from="projected")
     with pytest.raises(ValueError, match="max_length must be at least 1"):
         models.save_sentence_layout(tmp_path, "mean", 0)
 
@@ -189,22 +201,20 @@ def test_a_real_model_gives_the_vectors_of_sentence_transformers():
 
 
 @pytest.mark.parametrize(
-    ("vectors", "normalise", "last_norm"),
+    ("layout", "last_norm"),
     [
-        ("cls", False, True),
-        ("mean", True, True),
-        ("mean", False, True),
-        ("projected", True, True),
-        ("projected", False, False),
+        (("cls", 20), True),
+        (("mean", 20, True), True),
+        (("mean", 20), True),
+        (("projected", 20, True), True),
+        (("projected", 20, False, "mean"), False),
     ],
 )
 @pytest.mark.parametrize("family", FAMILIES)
-def test_sentence_transformers_gives_the_same_vectors(
-    family, vectors, normalise, last_norm, tmp_path
-):
+def test_sentence_transformers_gives_the_same_vectors(family, layout, last_norm, tmp_path):
     sentence_transformers = pytest.importorskip("sentence_transformers")
     folder(tmp_path, family, last_norm=last_norm)
-    models.save_sentence_layout(tmp_path, vectors, 20, normalise)
+    models.save_sentence_layout(tmp_path, *layout)
     theirs = sentence_transformers.SentenceTransformer(str(tmp_path), device="cpu")
     assert theirs.max_seq_length == 20
     expected = theirs.encode(text.SENTENCES, show_progress_bar=False)

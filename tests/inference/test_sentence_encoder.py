@@ -121,7 +121,8 @@ def test_other_parameters_compile_nothing(vectors):
     compiled = inference._vectors._cache_size()
     module, variables = projection()
     other = dataclasses.replace(module), jax.tree.map(jnp.copy, variables)
-    changed = encoder(params=params(1), vectors=vectors, projection=other)
+    changed = encoder(params=None, vectors=vectors, projection=other)
+    changed.params = params(1)
     found = changed.encode(text.SENTENCES[::-1], batch_size=4)[::-1]
     assert inference._vectors._cache_size() == compiled
     assert np.abs(found - one_by_one(vectors)).max() > 0.1
@@ -187,6 +188,7 @@ def test_a_bar_counts_sentences(capsys):
     [
         ({"vectors": "max"}, "vectors must be one of cls, mean, projected, got 'max'"),
         ({"vectors": "projected", "projection": None}, "projection must be given"),
+        ({"projected_from": "projected"}, "projected_from must be cls or mean"),
         ({"max_length": 41}, "max_length must lie in 3..40"),
         ({"max_length": 2}, "max_length must lie in 3..40"),
     ],
@@ -199,6 +201,8 @@ def test_what_cannot_be_is_an_error(changes, message):
 def test_wrong_calls_are_errors():
     with pytest.raises(ValueError, match="put it into a list"):
         encoder().encode("the river")
+    with pytest.raises(ValueError, match="params must be set"):
+        encoder(params=None).encode(["the river"])
     with pytest.raises(ValueError, match="batch_size"):
         encoder().encode(["the river"], batch_size=0)
     with pytest.raises(ValueError, match="tokenizer must be a fast one"):

@@ -65,6 +65,11 @@ def test_the_hub_has_two_names_for_some():
     assert models.known_config("muril-base-cased") is None
 
 
+def test_no_network_is_needed_for_their_configs():
+    found = models.read_config("google-bert/bert-base-cased", dtype="bfloat16")
+    assert found == models.known_config("bert-base-cased", dtype="bfloat16")
+
+
 def test_fields_can_be_set():
     plain = models.known_config("bert-base-multilingual-cased")
     changed = models.known_config("bert-base-multilingual-cased", layers=3, dtype="bfloat16")

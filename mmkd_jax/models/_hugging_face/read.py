@@ -19,6 +19,7 @@ from safetensors import safe_open
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._hugging_face.names import FAMILIES, Tensor, heads_of, tensors, without_prefix
+from mmkd_jax.models._known import known_config
 from mmkd_jax.models._shardings import RULES, partition, vocabulary_multiple
 
 _LOG = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _DOWNLOADED = (
     *("config.json", "model*.safetensors", "model.safetensors.index.json"),
     *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json"),
     "sentencepiece*.model",
-    *("modules.json", "1_Pooling/config.json", "sentence_*.json", "projector.*"),
+    *("modules.json", "1_Pooling/config.json", "sentence_*.json", "sentence_projector.*"),
 )
 
 
@@ -78,7 +79,7 @@ def load_pretrained(
       ValueError: If the architecture is unknown, the weights are only there as a pickle, or
         tensors are missing, unknown or of another shape.
     """
-    directory = checkpoint_folder(source)
+    directory = _directory(source)
     config = from_hugging_face(_config_of(directory))
     if mesh is not None and "vocabulary_multiple" not in overrides:
         overrides["vocabulary_multiple"] = vocabulary_multiple(mesh, rules)
@@ -94,6 +95,21 @@ def load_pretrained(
         array = _read(opened.get_slice(name), tensor, config, sharding)
         _put(params, tensor.path, array)
     return config, params
+
+
+def read_config(source: str | os.PathLike, **overrides: Any) -> EncoderConfig:
+    """What an encoder is, without its weights.
+
+    Args:
+      source: A directory, or an id of the hub. The sizes of well-known ones are known by heart;
+        of others ``config.json`` is downloaded.
+      overrides: Fields of `EncoderConfig` to set.
+    """
+    known = None if os.path.isdir(source) else known_config(os.fspath(source), **overrides)
+    if known is not None:
+        return known
+    directory = _directory(source, ("config.json",))
+    return dataclasses.replace(from_hugging_face(_config_of(directory)), **overrides)
 
 
 # --- The directory ------------------------------------------------------------------------------
@@ -117,6 +133,10 @@ def checkpoint_folder(source: str | os.PathLike) -> Path:
     Raises:
       FileNotFoundError: It is no directory, and cannot be an id.
     """
+    return _directory(source)
+
+
+def _directory(source: str | os.PathLike, files: Sequence[str] = _DOWNLOADED) -> Path:
     if os.path.isdir(source):
         return Path(source)
     name = os.fspath(source)
@@ -124,7 +144,7 @@ def checkpoint_folder(source: str | os.PathLike) -> Path:
         raise FileNotFoundError(f"{name} is no directory, and no id of the hub either")
     import huggingface_hub
 
-    return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_DOWNLOADED)))
+    return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(files)))
 
 
 def _config_of(directory: Path) -> dict:
