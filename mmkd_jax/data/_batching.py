@@ -40,8 +40,9 @@ from mmkd_jax.data._shapes import assign, fit_shapes
 from mmkd_jax.data._views import row_lengths
 
 _AMONG = 21
-# What a slot of each view costs. Pairs are read twice, and in the longest rows.
-_PAIR_PRICES = (1.0, 1.0, 4.0)
+# What a slot of each view costs. Pairs are read twice, forwards and backwards; the teacher reads
+# forwards only.
+_PAIR_PRICES = (1.0, 1.0, 8.0)
 _TAGGED_PRICES = (0.5, 1.0)
 _SAMPLE = 1_000_000  # draws that shapes are fitted to
 
