@@ -79,7 +79,14 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
-from mmkd_jax.data._views import PairBatch, PairShape, kept_of_pair, pair_batch, row_lengths
+from mmkd_jax.data._views import (
+    PairBatch,
+    PairShape,
+    kept_of_pair,
+    pair_batch,
+    pair_batch_shapes,
+    row_lengths,
+)
 from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._words import word_spans
 
@@ -128,6 +135,7 @@ __all__ = [
     "load_pairs",
     "open_sources",
     "pair_batch",
+    "pair_batch_shapes",
     "paired_words",
     "pairs_of_rows",
     "paraphrases_of_rows",

@@ -8,6 +8,7 @@ halves, all high halves.
 """
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -93,7 +94,11 @@ def encode_pairs(
     """
     english = [pair[0] for pair in pairs]
     translations = [pair[1] for pair in pairs]
-    read = teacher.encode(english), student.encode(english), student.encode(translations)
+    read = (
+        teacher.encode(english),
+        student.encode(english),
+        student.encode_without_words(translations),
+    )
     lengths = np.stack([np.diff(part.token_offsets) for part in read], axis=1)
     usable = (lengths > 0).all(axis=1)
     parts = [part.truncated(most) for part in read]
@@ -106,12 +111,8 @@ def encode_pairs(
     heads[:, 4] = sources
     heads[:, 5:8] = lengths
     heads[:, 8] = words
-    slices = [[column[a:b] for a, b in zip(o, o[1:], strict=False)] for column, o in columns]
-    records = [
-        b"".join([head.tobytes(), *(part.tobytes() for part in row)])
-        for head, *row in zip(heads, *slices, strict=True)
-    ]
-    kept = [record for record, use in zip(records, usable, strict=True) if use]
+    records = _laid_out([(heads.reshape(-1), np.arange(len(pairs) + 1) * _HEADER), *columns])
+    kept = [record for record, use in zip(records, usable.tolist(), strict=True) if use]
     index = np.column_stack([lengths, sources]).astype(np.uint16)[usable]
     return EncodedPairs(kept, index.reshape(-1, 4), int((~usable).sum()))
 
@@ -180,12 +181,25 @@ def _columns(parts: list[Subwords], layout: Layout) -> list[tuple[np.ndarray, np
     return columns
 
 
+def _laid_out(columns: list[tuple[np.ndarray, np.ndarray]]) -> list[bytes]:
+    """Records of what each column has for them, one column after the other."""
+    lengths = np.stack([np.diff(offsets) for _, offsets in columns], axis=1)
+    ends = np.cumsum(lengths).reshape(lengths.shape)
+    content = np.empty(int(lengths.sum()), "<u2")
+    for (values, offsets), length, end in zip(columns, lengths.T, ends.T, strict=True):
+        moved = end - length - offsets[:-1]
+        content[np.arange(len(values)) + np.repeat(moved, length)] = values
+    everything = content.tobytes()
+    bounds = [0, *(2 * ends[:, -1]).tolist()]
+    return [everything[a:b] for a, b in itertools.pairwise(bounds)]
+
+
 def _rows(content: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Runs of different lengths as rows that are zero behind them."""
-    width = np.arange(counts.max(initial=0))
-    inside = width < counts[:, None]
-    places = np.where(inside, starts[:, None] + width, 0)
-    return np.where(inside, content[places], 0).astype(np.int32)
+    columns = np.arange(counts.max(initial=0))
+    # Places behind a row are those of the next one; behind the last, the last number again.
+    rows = content.take(starts[:, None] + columns, mode="clip")
+    return np.multiply(rows, columns < counts[:, None], dtype=np.int32)
 
 
 def _identity(english: str, translation: str) -> bytes:

@@ -40,6 +40,9 @@ def permutation(count: int, *keys: int) -> np.ndarray:
 
 
 def _mixed(bits: np.ndarray | np.uint64) -> np.ndarray | np.uint64:
-    bits = (bits ^ (bits >> np.uint64(30))) * _FIRST
-    bits = (bits ^ (bits >> np.uint64(27))) * _SECOND
-    return bits ^ (bits >> np.uint64(31))
+    bits = bits ^ (bits >> np.uint64(30))
+    bits *= _FIRST  # in place, if it is an array
+    bits ^= bits >> np.uint64(27)
+    bits *= _SECOND
+    bits ^= bits >> np.uint64(31)
+    return bits

@@ -52,7 +52,13 @@ def choose_tokens(
     """
     total = maskable.sum(axis=1)
     count = np.minimum(np.maximum(np.floor(RATE * total + 0.5), total > 0), most)
-    return _smallest(_scores(keys, TOKENS, maskable.shape[1]), maskable, count, most)
+    chosen = _smallest(_scores(keys, TOKENS, maskable.shape[1]), maskable, count)
+    columns = np.nonzero(chosen)[1]
+    where = np.arange(most) < chosen.sum(axis=1)[:, None]
+    positions = np.zeros((len(keys), most), np.int32)
+    # Both sides name as many places in each row, row after row.
+    positions[where] = columns
+    return positions, where
 
 
 def choose_words(keys: np.ndarray, words: np.ndarray, width: int) -> np.ndarray:
@@ -68,11 +74,8 @@ def choose_words(keys: np.ndarray, words: np.ndarray, width: int) -> np.ndarray:
     """
     most = np.minimum(np.floor(RATE * words + 0.5), words // 4)
     count = np.maximum(most, words > 0).astype(np.int64)
-    columns = np.arange(width)
     scores = _scores(keys, WORDS, width)
-    scores[columns >= words[:, None]] = np.iinfo(np.uint64).max
-    ranks = np.argsort(np.argsort(scores, axis=1, kind="stable"), axis=1, kind="stable")
-    return (ranks < count[:, None]) & (columns < words[:, None])
+    return _smallest(scores, np.arange(width) < words[:, None], count)
 
 
 def replacements(
@@ -85,17 +88,17 @@ def replacements(
     """What stands where tokens were chosen: 80 % the mask, 10 % a random token, 10 % the same.
 
     Args:
-      keys: ``[B]``, of the examples.
+      keys: of the examples that the tokens belong to; `ids` and `positions` broadcast with them.
       stream: the purpose.
-      ids: ``[B, n]``, the tokens to replace.
-      positions: ``[n]`` or ``[B, n]``, where they stand in the row.
+      ids: the tokens to replace.
+      positions: as `ids`, where they stand in the row.
       tokenizer: has the mask, and the ordinary tokens that random ones are drawn from.
 
     Returns:
-      ``[B, n]``, in the type of `ids`.
+      In the shape and type of `ids`.
     """
-    action = fractions(hashed(keys[:, None], stream.action, positions))
-    token = fractions(hashed(keys[:, None], stream.token, positions))
+    action = fractions(hashed(keys, stream.action, positions))
+    token = fractions(hashed(keys, stream.token, positions))
     random = tokenizer.ordinary[(token * len(tokenizer.ordinary)).astype(np.int64)]
     replaced = np.where(action < _SHARE_OF_MASK + _SHARE_OF_RANDOM, random, ids)
     masked = action < _SHARE_OF_MASK
@@ -106,15 +109,12 @@ def _scores(keys: np.ndarray, stream: Stream, width: int) -> np.ndarray:
     return hashed(keys[:, None], stream.choice, np.arange(width))
 
 
-def _smallest(
-    scores: np.ndarray, eligible: np.ndarray, count: np.ndarray, most: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of the `count` smallest scores of each row among those that are eligible."""
-    width = scores.shape[1]
-    scores = np.where(eligible, scores, np.iinfo(np.uint64).max)
-    order = np.argsort(scores, axis=1, kind="stable")[:, :most]
-    order = np.pad(order, ((0, 0), (0, most - order.shape[1])))
-    positions = np.where(np.arange(most) < count[:, None], order, width)
-    positions.sort(axis=1)
-    where = positions < width
-    return np.where(where, positions, 0).astype(np.int32), where
+def _smallest(scores: np.ndarray, eligible: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """``[B, T]``, whether a score is among the `count` smallest of its row that are eligible."""
+    last = np.iinfo(np.uint64).max
+    scores = np.where(eligible, scores, last)
+    # Numbers alone are sorted many times faster than places by their numbers.
+    in_order = np.sort(scores, axis=1)
+    places = np.clip(count - 1, 0, max(scores.shape[1] - 1, 0)).astype(np.int64)
+    limit = np.take_along_axis(in_order, places[:, None], axis=1)
+    return eligible & (scores <= limit) & (count > 0)[:, None]

@@ -15,7 +15,9 @@ import dataclasses
 import json
 import os
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +31,7 @@ from mmkd_jax.data._subwords import SubwordTokenizer
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _AT_ONCE = 2000  # pairs that are tokenised together
+_AHEAD = 2  # parts that are tokenised at the same time
 
 
 class Source(NamedTuple):
@@ -264,8 +267,10 @@ def write_shard(
         stale.unlink(missing_ok=True)
     temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
-    # Pairs are read in random order, so that each is a group of its own.
-    with contextlib.closing(ArrayRecordWriter(str(temporary), "group_size:1")) as writer:
+    # Pairs are read in random order, so that each is a group of its own; alone they are too short
+    # for compression to gain more than a quarter, and unpacking takes as long as reading.
+    options = "group_size:1,uncompressed"
+    with contextlib.closing(ArrayRecordWriter(str(temporary), options)) as writer:
         for part in parts:
             for record in part.records:
                 writer.write(record)
@@ -320,11 +325,24 @@ def encoded_parts(
     max_length: int,
 ) -> Iterator[EncodedPairs]:
     """Tokenises pairs, each with the number of its source, a few thousand at once."""
-    pairs = iter(pairs)
-    while batch := list(islice(pairs, _AT_ONCE)):
-        numbers, texts = zip(*batch, strict=True)
+
+    def encoded(part: list[tuple[int, tuple]]) -> EncodedPairs:
+        numbers, texts = zip(*part, strict=True)
         # A text alone in its row may have all but [CLS] and [SEP].
-        yield encode_pairs(texts, numbers, teacher, student, max_length - 2)
+        return encode_pairs(texts, numbers, teacher, student, max_length - 2)
+
+    pairs = iter(pairs)
+    parts = iter(lambda: list(islice(pairs, _AT_ONCE)), [])
+    waiting: deque[Future[EncodedPairs]] = deque()
+    # Tokenizers use all cores and leave Python's lock alone: while one part is with them, what
+    # numpy does for another gets done.
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        for part in parts:
+            waiting.append(pool.submit(encoded, part))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def compare_settings(path: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From words to subwords, under any fast tokenizer, by character offsets."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -152,7 +153,7 @@ class SubwordTokenizer:
         blanks = [index for name, index in vocabulary.items() if not name.strip("▁Ġ ")]
         self._is_blank[blanks] = True
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """Says whether two tokenizers are the same: vocabulary, rules and special tokens."""
         content = json.loads(self._tokenizer.to_str())
@@ -164,6 +165,17 @@ class SubwordTokenizer:
         texts = list(texts)
         numbers, text_starts, word_offsets = number_words(texts)
         return self._encode(texts, numbers, text_starts, word_offsets)
+
+    def encode_without_words(self, texts: Sequence[str]) -> Subwords:
+        """The subwords of texts of which no words are asked for: half the work."""
+        texts = list(texts)
+        codes = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        lists = [code.ids for code in codes]
+        offsets = _offsets(np.fromiter(map(len, lists), np.int64, len(lists)))
+        ids = _flat(lists, int(offsets[-1])).astype(np.int32)
+        nothing = np.zeros(0, np.int32)
+        no_word = np.full(len(ids), -1, np.int32)
+        return Subwords(ids, no_word, nothing, nothing, offsets, np.zeros_like(offsets))
 
     def encode_words(self, sentences: Sequence[Sequence[str]]) -> Subwords:
         """The subwords of sentences that are split into words already.
@@ -219,7 +231,7 @@ class SubwordTokenizer:
     ) -> Subwords:
         codes = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         lengths = np.fromiter(map(len, codes), np.int64, len(codes))
-        token_offsets = np.concatenate([[0], np.cumsum(lengths)])
+        token_offsets = _offsets(lengths)
         total = int(token_offsets[-1])
         ids = _flat((code.ids for code in codes), total)
         pairs = chain.from_iterable(code.offsets for code in codes)
@@ -322,6 +334,10 @@ def _joined(parts: Iterable[Subwords]) -> Subwords:
     words = np.cumsum([0] + [len(part.first) for part in parts])
     columns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:4])
     return Subwords(*columns, tokens, words)
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _flat(lists: Iterable[Iterable[int]], count: int) -> np.ndarray:

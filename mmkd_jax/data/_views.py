@@ -76,6 +76,42 @@ class PairBatch(NamedTuple):
     example: np.ndarray
 
 
+def pair_batch_shapes(size: int, shape: PairShape, separators: int = 1) -> PairBatch:
+    """A batch of so many pairs that takes no memory: zeros of the right shapes and types.
+
+    Args:
+      size: B.
+      shape: Row lengths.
+      separators: Between two texts, 1 (BERT) or 2 (XLM-R).
+    """
+
+    def zeros(kind: type, *columns: int) -> np.ndarray:
+        return np.broadcast_to(np.zeros((), kind), (size, *columns))
+
+    teacher, alone, pair = shape
+    chosen = chosen_count(pair - _ALONE - separators)
+    return PairBatch(
+        teacher_ids=zeros(np.int32, teacher),
+        teacher_mask=zeros(bool, teacher),
+        student_ids=zeros(np.int32, alone),
+        student_mask=zeros(bool, alone),
+        pair_mask=zeros(bool, pair),
+        pair_segments=zeros(np.int32, pair),
+        tlm_ids=zeros(np.int32, pair),
+        tlm_positions=zeros(np.int32, chosen),
+        tlm_targets=zeros(np.int32, chosen),
+        tlm_where=zeros(bool, chosen),
+        word_ids=zeros(np.int32, pair),
+        student_words=zeros(np.int32, teacher),
+        teacher_words=zeros(np.int32, teacher),
+        words_masked=zeros(bool, teacher),
+        words_valid=zeros(bool, teacher),
+        source=zeros(np.int32),
+        is_english=zeros(bool),
+        example=zeros(np.int32),
+    )
+
+
 def row_lengths(lengths: np.ndarray, max_length: int, separators: int = 1) -> np.ndarray:
     """How long the rows of pairs are, special tokens included.
 
@@ -163,8 +199,9 @@ def pair_batch(
     count = words.valid.sum(axis=1) - 2
     masked = np.zeros_like(words.valid)
     masked[:, 1:] = choose_words(keys, count, shape.teacher - 1)
-    inside = _tokens_of_words(words, masked, shape.pair)
-    replaced = replacements(keys, WORDS, rows.ids, np.arange(shape.pair), student)
+    inside = np.nonzero(_tokens_of_words(words, masked, shape.pair))
+    word_ids = rows.ids.copy()
+    word_ids[inside] = replacements(keys[inside[0]], WORDS, rows.ids[inside], inside[1], student)
     return PairBatch(
         teacher_ids,
         teacher_mask,
@@ -176,7 +213,7 @@ def pair_batch(
         positions,
         targets,
         where,
-        np.where(inside, replaced, rows.ids),
+        word_ids,
         words.student,
         words.teacher,
         masked,
@@ -206,14 +243,14 @@ def _alone(
     texts: np.ndarray, lengths: np.ndarray, width: int, max_length: int, specials: Specials
 ) -> tuple[np.ndarray, np.ndarray]:
     """``[CLS] text [SEP]`` and its mask."""
-    kept = np.minimum(lengths, max_length - _ALONE)[:, None]
+    kept = np.minimum(lengths, max_length - _ALONE)
     columns = np.arange(width)
-    ids = _shifted(texts, columns - 1, width)
-    ids = np.where(columns == kept + 1, specials.sep, ids)
-    mask = columns < kept + _ALONE
-    ids = np.where(mask, ids, specials.pad)
+    ids = _behind_first(texts, width)
+    mask = columns < (kept + _ALONE)[:, None]
+    ids = np.where(mask, ids, np.int32(specials.pad))
     ids[:, 0] = specials.cls
-    return ids.astype(np.int32), mask
+    ids[np.arange(len(ids)), kept + 1] = specials.sep
+    return ids, mask
 
 
 def _together(pairs: Pairs, width: int, max_length: int, specials: Specials) -> _Together:
@@ -224,27 +261,27 @@ def _together(pairs: Pairs, width: int, max_length: int, specials: Specials) -> 
     columns = np.arange(width)
     second = (english + 1 + between)[:, None]  # where x begins
     end = second + translation[:, None]
-    first_text = (columns > 0) & (columns <= english[:, None])
+    before = columns <= english[:, None]
     second_text = (columns >= second) & (columns < end)
     mask = columns <= end
-    ids = np.where(
-        first_text,
-        _shifted(pairs.english, columns - 1, width),
-        _shifted(pairs.translation, columns - second, width),
-    )
-    is_text = first_text | second_text
-    ids = np.where(is_text, ids, np.where(mask, specials.sep, specials.pad)).astype(np.int32)
+    ids = np.where(mask, np.int32(specials.sep), np.int32(specials.pad))
+    ids = np.where(before, _behind_first(pairs.english, width), ids)
+    # Both sides name as many places in each row, row after row.
+    inside = np.arange(pairs.translation.shape[1]) < translation[:, None]
+    ids[second_text] = pairs.translation[inside]
     ids[:, 0] = specials.cls
+    is_text = before | second_text
+    is_text[:, 0] = False
     segments = (mask & (columns >= second)).astype(np.int32)
     return _Together(ids, mask, segments, english, is_text)
 
 
-def _shifted(texts: np.ndarray, places: np.ndarray, width: int) -> np.ndarray:
-    """``texts[b, places[b, t]]``, anything where there is no such place."""
-    if not texts.shape[1]:
-        return np.zeros((len(texts), width), texts.dtype)
-    places = np.broadcast_to(np.clip(places, 0, texts.shape[1] - 1), (len(texts), width))
-    return np.take_along_axis(texts, places, axis=1)
+def _behind_first(rows: np.ndarray, width: int) -> np.ndarray:
+    """Rows moved one place to the right, cut or filled with zeros to a width."""
+    moved = np.zeros((len(rows), width), rows.dtype)
+    fitting = min(width - 1, rows.shape[1])
+    moved[:, 1 : 1 + fitting] = rows[:, :fitting]
+    return moved
 
 
 def _tlm(
@@ -252,11 +289,13 @@ def _tlm(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     specials = student.specials
     # A text may hold special tokens too: the unknown one above all, which teaches nothing.
-    maskable = rows.is_text & ~np.isin(rows.ids, specials.all)
+    maskable = rows.is_text.copy()
+    for special in specials.all:
+        maskable &= rows.ids != special
     most = chosen_count(rows.ids.shape[1] - _ALONE - specials.separators)
     positions, where = choose_tokens(keys, maskable, most)
     originals = np.take_along_axis(rows.ids, positions, axis=1)
-    masked = replacements(keys, TOKENS, originals, positions, student)
+    masked = replacements(keys[:, None], TOKENS, originals, positions, student)
     ids = rows.ids.copy()
     # Unused places point at [CLS], and put back what is there.
     np.put_along_axis(ids, positions, np.where(where, masked, originals), axis=1)
@@ -274,15 +313,16 @@ def _words(pairs: Pairs, english: np.ndarray, width: int, max_length: int) -> _W
         & (pairs.teacher_first < teacher_kept[:, None])
     )
     # Words stand in the order of the text, so that those that are whole come first.
-    count = whole.sum(axis=1)[:, None]
+    count = whole.sum(axis=1)
     columns = np.arange(width)
-    valid = columns < count + 2
-    is_sep = columns == count + 1
-    is_word = (columns > 0) & (columns <= count)
+    valid = columns < (count + 2)[:, None]
+    is_word = columns <= count[:, None]
+    is_word[:, 0] = False
 
     def placed(values: np.ndarray, of_sep: np.ndarray) -> np.ndarray:
-        found = np.where(is_word, _shifted(values, columns - 1, width) + 1, 0)
-        return np.where(is_sep, of_sep[:, None], found).astype(np.int32)
+        found = (_behind_first(values, width) + np.int32(1)) * is_word
+        found[np.arange(len(found)), count + 1] = of_sep
+        return found
 
     return _Words(
         placed(pairs.student_first, english + 1),

@@ -206,6 +206,16 @@ def test_truncation_drops_words_that_it_cuts(kind, most):
 
 
 @kinds
+def test_without_words_the_subwords_are_the_same(kind):
+    tokenizer = KINDS[kind]()
+    whole, bare = tokenizer.encode(TEXTS), tokenizer.encode_without_words(TEXTS)
+    for cut, expected in ((bare, whole), (bare.truncated(3), whole.truncated(3))):
+        np.testing.assert_array_equal(cut.ids, expected.ids)
+        np.testing.assert_array_equal(cut.token_offsets, expected.token_offsets)
+        assert not len(cut.first) and (cut.word_of == -1).all()
+
+
+@kinds
 def test_words_given_all_have_subwords(kind):
     sentences = [["Das", "kostet", "10 000", "", "Mark"], [], ["\u00ad"], ["猫", "犬", "'s"], [""]]
     encoded = KINDS[kind]().encode_words(sentences)

@@ -60,14 +60,18 @@ def test_records_are_what_was_tokenised():
         np.testing.assert_array_equal(taken.student_count[index, :w], of_student.count[both])
 
 
+def with_larger_ids(encode):
+    return lambda texts: (e := encode(texts))._replace(ids=e.ids + 240_000)
+
+
 def test_large_vocabularies_survive_the_trip():
     from mmkd_jax.data import SubwordTokenizer
 
     def wide(tokenizer):
         copy = SubwordTokenizer(tokenizer._tokenizer)
         copy.vocabulary_size = 250_002
-        inner = copy.encode
-        copy.encode = lambda texts: (e := inner(texts))._replace(ids=e.ids + 240_000)
+        for name in ("encode", "encode_without_words"):
+            setattr(copy, name, with_larger_ids(getattr(copy, name)))
         return copy
 
     one, two = wide(teacher()), wide(student())
