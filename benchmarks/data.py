@@ -65,8 +65,8 @@ of shapes are the same in each run.
 Where we fall short: finding 256 records one by one is a third of the work of a batch. The threads
 of `Batches` do not add up: one was faster than two in two of three runs, probably because the many
 short numpy calls of small batches take Python's lock from one another. Of raw text more than half
-the time is the tokenizers', which the plain pipeline needs as well; we save what is around them, and
-use the second core where it is free. A second process that prepares shards gains 0 to 26 %;
+the time is the tokenizers', which the plain pipeline needs as well; we save what is around them,
+and use the second core where it is free. A second process that prepares shards gains 0 to 26 %;
 `tokenizers` uses both cores already."""
 
 PACKAGES = ["numpy", "tokenizers", "transformers", "array_record", "grain", "jax"]
