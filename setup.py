@@ -52,6 +52,8 @@ setup(
         "tpu": ["jax[tpu]"],
         # Hugging Face data sets, for mmkd_jax.data.hugging_face_rows.
         "data": ["datasets"],
+        # Preparation on clusters; in an environment of its own where its pins clash with others.
+        "beam": ["apache-beam>=2.60"],
         # What the tests, and the examples in README.md, need.
         "test": [
             "beartype>=0.20",

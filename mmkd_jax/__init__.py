@@ -3,10 +3,15 @@
 Submodules are loaded when they are first used, so that ``import mmkd_jax`` costs nothing:
 
 * ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
-* ``mmkd_jax.data``: readers of corpora and benchmarks, and a sample corpus.
+* ``mmkd_jax.data``: readers of corpora and benchmarks, batches of them, and a sample corpus.
+* ``mmkd_jax.evaluation``: scores.
+* ``mmkd_jax.inference``: text in, answers out.
 * ``mmkd_jax.losses``: the objectives, as pure functions.
+* ``mmkd_jax.methods``: what a training step computes.
 * ``mmkd_jax.models``: encoders and heads; Hugging Face checkpoints in and out.
+* ``mmkd_jax.runs``: whole runs, from their settings.
 * ``mmkd_jax.tags``: tag sets, schemes such as BIO, and maps between tag sets.
+* ``mmkd_jax.training``: devices, state, step, loop, checkpoints.
 """
 
 import importlib
@@ -14,7 +19,10 @@ from types import ModuleType
 
 from mmkd_jax._version import __version__
 
-_SUBMODULES = ("crf", "data", "losses", "models", "tags")
+_SUBMODULES = (
+    *("crf", "data", "evaluation", "inference", "losses", "methods", "models", "runs", "tags"),
+    "training",
+)
 
 __all__ = ["__version__", *_SUBMODULES]
 

@@ -14,6 +14,8 @@ This package knows no model, and neither jax nor TensorFlow.
 """
 
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._beam import prepare_pairs_with_beam
+from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
     EncodedPairs,
     Layout,
@@ -75,7 +77,15 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
-from mmkd_jax.data._views import PairBatch, PairShape, kept_of_pair, pair_batch, row_lengths
+from mmkd_jax.data._views import (
+    PairBatch,
+    PairShape,
+    kept_of_pair,
+    pair_batch,
+    pair_batch_shapes,
+    row_lengths,
+)
+from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -121,13 +131,16 @@ __all__ = [
     "language_shares",
     "layout_of",
     "load_pairs",
+    "open_sources",
     "pair_batch",
+    "pair_batch_shapes",
     "paired_words",
     "pairs_of_rows",
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
     "prepare_pairs",
+    "prepare_pairs_with_beam",
     "questions_of_rows",
     "read_aspects",
     "read_catalogue",
@@ -147,12 +160,14 @@ __all__ = [
     "read_wikiann",
     "read_xnli",
     "row_lengths",
+    "save_vocabulary",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
     "tfds_rows",
     "tokenize_pairs",
     "tokenize_tagged",
+    "train_vocabulary",
     "with_english",
     "word_spans",
 ]

@@ -28,7 +28,8 @@ structure level and BatchNorm need constant.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +93,7 @@ class Plan:
     seed: int
 
     def __post_init__(self):
+        self._forget()
         if self.shapes.ndim != 2 or (np.diff(self.shapes, axis=0) < 0).any():
             raise ValueError(
                 "shapes must be [K, D], each at least as large as the one before in every column, "
@@ -101,9 +103,9 @@ class Plan:
             raise ValueError(
                 f"rows must be one number a shape, {len(self.shapes)}, above 0, got {self.rows}"
             )
-        if self._constant_steps and not self.steps(0):
+        if not self.fill and self.sampling.total < self.rows[-1]:
             raise ValueError(
-                f"sampling must draw at least a batch of {self.rows[0]} an epoch, "
+                f"sampling must draw at least a batch of {self.rows[-1]} an epoch, "
                 f"got {self.sampling.total}; make batches smaller, or epochs larger (size)"
             )
 
@@ -147,10 +149,15 @@ class Plan:
 
     @functools.cached_property
     def hash(self) -> str:
-        """Says whether two plans are the same: a saved position is of use to the same plan."""
+        """Says whether two plans are the same: a saved position is of use to the same plan.
+
+        Covers the lengths of all examples, so that other data, or the same in another order, make
+        another plan, even where batches happen to have the same shapes.
+        """
         digest = hashlib.sha256()
         sampling = self.sampling
-        for part in (self.shapes, self.rows, sampling.languages):
+        for part in (self.shapes, self.rows, sampling.languages, *self._all_lengths()):
+            digest.update(repr(part.shape).encode())
             digest.update(np.ascontiguousarray(part, np.int64).tobytes())
         settings = (
             self.fill,
@@ -164,26 +171,38 @@ class Plan:
         digest.update(repr(settings).encode())
         return digest.hexdigest()
 
+    def _all_lengths(self) -> Iterator[np.ndarray]:
+        """The rows of every example, as it comes, and as English with itself."""
+        every = np.arange(len(self.sampling.languages))
+        for is_english in (False, True):
+            yield self.lengths_of(Draws(every, every, np.full(len(every), is_english)))
+
     @property
     def _constant_steps(self) -> bool:
         # With the same number of rows in all shapes it does not matter which draws go where.
         return not self.fill and len(set(self.rows.tolist())) == 1
 
-    @functools.cached_property
-    def _known_steps(self) -> dict[int, int]:
-        return {}
-
-    @functools.cached_property
-    def _epoch(self) -> Callable[[int], _Epoch]:
-        # Two, so that threads on both sides of an epoch's end do not make them again and again.
-        return functools.lru_cache(maxsize=2)(self._make_epoch)
+    def _epoch(self, epoch: int) -> _Epoch:
+        # Many threads ask for an epoch at once when it begins: one makes it, the others wait.
+        # Two are kept, so that threads on both sides of its end do not make them again and again.
+        with self._lock:
+            if epoch not in self._epochs:
+                while len(self._epochs) > 1:
+                    del self._epochs[next(iter(self._epochs))]
+                self._epochs[epoch] = self._make_epoch(epoch)
+            return self._epochs[epoch]
 
     def __getstate__(self):
-        # Worker processes make their own caches.
+        # Worker processes have locks and caches of their own.
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        self._forget()
+
+    def _forget(self):
+        for name, value in (("_lock", threading.Lock()), ("_epochs", {}), ("_known_steps", {})):
+            object.__setattr__(self, name, value)
 
     def _make_epoch(self, epoch: int) -> _Epoch:
         draws = self.sampling.draw(epoch)
@@ -269,6 +288,8 @@ def plan_tagged(
         raise ValueError(
             f"lengths must be [N, 2] = {(len(sampling.languages), 2)}, got {lengths.shape}"
         )
+    if rows_multiple < 1:
+        raise ValueError(f"rows_multiple must be at least 1, got {rows_multiple}")
     lengths_of = _TaggedLengths(lengths)
     found = _fitted(lengths_of, sampling, _TAGGED_PRICES, shapes, multiple)
     if tokens < found[-1, 1] * rows_multiple:

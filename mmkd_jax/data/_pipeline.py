@@ -57,6 +57,7 @@ class PairBatches:
 
     def __post_init__(self):
         check_process(self.plan, self.process, self.processes)
+        check_count(self.plan, len(self.pairs))
         if self.max_length > self.pairs.max_length:
             raise ValueError(
                 f"max_length must be at most {self.pairs.max_length}, which the pairs were "
@@ -90,6 +91,8 @@ class Batches(Generic[Batch]):
     Its state is the number of the next step. Under the same plan that is the same batch on any
     number of processes; `examples`, how many have come on all of them, is kept beside it.
 
+    In a ``with`` block, or by `close`, threads and workers end.
+
     Args:
       source: makes the batches.
       threads: that make them ahead; 0 makes each when it is asked for.
@@ -118,10 +121,21 @@ class Batches(Generic[Batch]):
     def __next__(self) -> Batch:
         if self._iterator is None:
             self._iterator = self._start(self._step)
-        batch = next(self._iterator)
+        try:
+            batch = next(self._iterator)
+        except BaseException:
+            # The batches behind it have been made already: they must not come in its place.
+            self.close()
+            raise
         self._examples += int((self._source.plan.step(self._step).example >= 0).sum())
         self._step += 1
         return batch
+
+    def __enter__(self) -> "Batches[Batch]":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @property
     def step(self) -> int:
@@ -142,14 +156,15 @@ class Batches(Generic[Batch]):
         """Goes on where another one stood, maybe one of another number of processes."""
         if state["plan"] != self._source.plan.hash:
             raise ValueError(
-                "state must come from a run of the same plan (data, batch size, sampling, seed): "
-                f"it was {state['plan'][:12]}…, and is now {self._source.plan.hash[:12]}…"
+                "state must come from a run of the same plan: the same data in the same order, "
+                "sampling, batch size (or tokens and rows_multiple), shapes and seed. The plan was "
+                f"{state['plan'][:12]}…, and is now {self._source.plan.hash[:12]}…"
             )
         self.close()
         self._step, self._examples = int(state["step"]), int(state["examples"])
 
     def close(self) -> None:
-        """Stops making batches ahead."""
+        """Stops making batches ahead. The next one that is asked for starts it again."""
         iterator, self._iterator = self._iterator, None
         if iterator is not None and hasattr(iterator, "close"):
             iterator.close()
@@ -185,6 +200,13 @@ def rows_of_process(rows: int, process: int, processes: int) -> slice:
     """The rows of a batch that a process gets."""
     each = rows // processes
     return slice(process * each, (process + 1) * each)
+
+
+def check_count(plan: Plan, count: int) -> None:
+    """ValueError where a plan is of other data."""
+    planned = len(plan.sampling.languages)
+    if planned != count:
+        raise ValueError(f"plan must be of these {count:,} examples, got one of {planned:,}")
 
 
 def check_process(plan: Plan, process: int, processes: int) -> None:

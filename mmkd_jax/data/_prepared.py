@@ -10,6 +10,7 @@ A folder of prepared pairs holds, for each shard ``i`` of ``n``,
 whole, so that a kill at any moment leaves finished shards and files that the next run writes anew.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -41,11 +42,14 @@ class Source(NamedTuple):
       language: of the translations; what languages are sampled by.
       pairs: a sequence of pairs, or a function that reads them from the beginning each time.
         Of a pair, the first two parts are used: the English text and its translation.
+      origin: says what is read, so that pairs that were prepared from something else under the
+        same name are not taken for these. `open_sources` fills it in.
     """
 
     name: str
     language: str
     pairs: Sequence[tuple] | Callable[[], Iterable[tuple]]
+    origin: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +102,7 @@ def tokenize_pairs(
     max_length: int = 128,
 ) -> Prepared:
     """Tokenises pairs into memory: for corpora that are small, or read once."""
-    parts = list(_encoded(enumerate_pairs(sources), teacher, student, max_length))
+    parts = list(encoded_parts(enumerate_pairs(sources), teacher, student, max_length))
     return Prepared(
         [record for part in parts for record in part.records],
         np.concatenate([np.zeros((0, 4), np.uint16), *(part.lengths for part in parts)]),
@@ -139,8 +143,7 @@ def prepare_pairs(
       ValueError: if the folder holds pairs that were prepared in another way: with other
         tokenizers, sources or lengths.
     """
-    if shards < 1 or (shard is not None and not 0 <= shard < shards):
-        raise ValueError(f"shard must be in 0..{shards - 1} of shards > 0, got {shard}")
+    check_shard(shard, shards)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings_of(sources, teacher, student, max_length, shards)
@@ -148,7 +151,7 @@ def prepare_pairs(
     for number in range(shards) if shard is None else [shard]:
         if not shard_file(folder, number, shards, "json").exists():
             pairs = islice(enumerate_pairs(sources), number, None, shards)
-            parts = _encoded(pairs, teacher, student, max_length)
+            parts = encoded_parts(pairs, teacher, student, max_length)
             write_shard(folder, number, settings, parts)
     return write_manifest(folder, settings)
 
@@ -174,14 +177,17 @@ def load_pairs(
     settings = manifest["settings"]
     wanted = {"teacher": teacher, "student": student}
     hashes = {name: tokenizer.hash for name, tokenizer in wanted.items() if tokenizer is not None}
-    _compare(path, settings, settings | {"format": _FORMAT} | hashes)
+    compare_settings(str(path), settings, settings | {"format": _FORMAT} | hashes)
     shards = settings["shards"]
     files = [shard_file(folder, i, shards, "array_record") for i in range(shards)]
+    for file in files:
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is not there, though {path} says that it was written")
     lengths = [np.load(shard_file(folder, i, shards, "npy")) for i in range(shards)]
     return Prepared(
         ShardedRecords(files, [len(part) for part in lengths]),
         np.concatenate(lengths),
-        tuple(tuple(source) for source in settings["sources"]),
+        tuple((name, language) for name, language, _ in settings["sources"]),
         Layout(*settings["layout"]),
         settings["max_length"],
         manifest["left_out"],
@@ -208,17 +214,26 @@ def settings_of(
         "teacher": teacher.hash,
         "student": student.hash,
         "max_length": max_length,
-        "sources": [[source.name, source.language] for source in sources],
+        "sources": [[source.name, source.language, source.origin] for source in sources],
         "shards": shards,
         "layout": list(layout_of(teacher, student)),
     }
+
+
+def check_shard(shard: int | None, shards: int) -> None:
+    """ValueError if there is no such shard."""
+    if shards < 1:
+        raise ValueError(f"shards must be at least 1, got {shards}")
+    if shard is not None and not 0 <= shard < shards:
+        raise ValueError(f"shard must be in 0..{shards - 1}, got {shard}")
 
 
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """ValueError if anything in the folder was prepared in another way."""
     for path in [folder / MANIFEST, *sorted(folder.glob("pairs-*.json"))]:
         if path.exists():
-            _compare(path, json.loads(path.read_text(encoding="utf-8"))["settings"], settings)
+            content = json.loads(path.read_text(encoding="utf-8"))
+            compare_settings(str(path), content["settings"], settings)
 
 
 def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
@@ -230,8 +245,13 @@ def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
 
 
 def shard_file(folder: Path, shard: int, shards: int, ending: str) -> Path:
-    """The name of a shard's file."""
-    return folder / f"pairs-{shard:05d}-of-{shards:05d}.{ending}"
+    """Where a shard's file lies."""
+    return folder / shard_name(shard, shards, ending)
+
+
+def shard_name(shard: int, shards: int, ending: str) -> str:
+    """What a shard's file is called."""
+    return f"pairs-{shard:05d}-of-{shards:05d}.{ending}"
 
 
 def write_shard(
@@ -249,13 +269,13 @@ def write_shard(
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
     # Pairs are read in random order, so that each is a group of its own; alone they are too short
     # for compression to gain more than a quarter, and unpacking makes reading half as slow again.
-    writer = ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
-    for part in parts:
-        for record in part.records:
-            writer.write(record)
-        lengths.append(part.lengths)
-        empty += part.empty
-    writer.close()
+    options = "group_size:1,uncompressed"
+    with contextlib.closing(ArrayRecordWriter(str(temporary), options)) as writer:
+        for part in parts:
+            for record in part.records:
+                writer.write(record)
+            lengths.append(part.lengths)
+            empty += part.empty
     index = np.concatenate(lengths)
     os.replace(temporary, shard_file(folder, shard, shards, "array_record"))
     with open(temporary, "wb") as file:
@@ -277,29 +297,35 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
     files = [shard_file(folder, i, shards, "json") for i in range(shards)]
     if not all(file.exists() for file in files):
         return None
-    parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    counts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    _write_json(folder / MANIFEST, manifest_of(settings, counts))
+    return folder / MANIFEST
+
+
+def manifest_of(settings: dict[str, Any], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the manifest says, from the counts of all shards."""
     counts = np.sum([part["counts"] for part in parts], axis=0)
-    manifest = {
+    return {
         "settings": settings,
         "pairs": int(counts.sum()),
         "left_out": sum(part["left_out"] for part in parts),
         "pairs_of_source": {
-            name: int(count) for (name, _), count in zip(settings["sources"], counts, strict=True)
+            name: int(count) for (name, *_), count in zip(settings["sources"], counts, strict=True)
         },
         # Of the teacher's English, the student's English and the translation.
         "subwords": np.sum([part["subwords"] for part in parts], axis=0).tolist(),
         "longest": np.max([part["longest"] for part in parts], axis=0).tolist(),
     }
-    _write_json(folder / MANIFEST, manifest)
-    return folder / MANIFEST
 
 
-def _encoded(
+def encoded_parts(
     pairs: Iterable[tuple[int, tuple]],
     teacher: SubwordTokenizer,
     student: SubwordTokenizer,
     max_length: int,
 ) -> Iterator[EncodedPairs]:
+    """Tokenises pairs, each with the number of its source, a few thousand at once."""
+
     def encoded(part: list[tuple[int, tuple]]) -> EncodedPairs:
         numbers, texts = zip(*part, strict=True)
         # A text alone in its row may have all but [CLS] and [SEP].
@@ -319,29 +345,49 @@ def _encoded(
             yield waiting.popleft().result()
 
 
-def _compare(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if found == wanted:
-        return
-    differences = [
-        f"{_spelled(name)} was {_short(found.get(name))} and is now {_short(wanted.get(name))}"
-        for name in wanted
-        if found.get(name) != wanted.get(name)
-    ]
-    raise ValueError(
-        f"{path} was prepared in another way: {'; '.join(differences)}. Take another folder, or "
-        "remove this one"
-    )
+def compare_settings(path: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """ValueError if what a file says was prepared in another way."""
+    if found != wanted:
+        raise ValueError(
+            f"{path} was prepared in another way: {'; '.join(_differences(found, wanted))}. Take "
+            "another folder, or remove this one"
+        )
 
 
-def _spelled(name: str) -> str:
-    return f"the {name}'s tokenizer" if name in ("teacher", "student") else name
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    for name in wanted:
+        one, other = found.get(name), wanted[name]
+        if one == other:
+            continue
+        if name == "sources":
+            yield from _differences_of_sources(one or [], other)
+        elif name in ("teacher", "student"):  # hashes
+            yield _difference(f"the {name}'s tokenizer", f"{one[:12]}…", f"{other[:12]}…")
+        else:
+            yield _difference(name, one, other)
 
 
-def _short(value: Any) -> Any:
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 12 else value
+def _differences_of_sources(found: list[list[str]], wanted: list[list[str]]) -> Iterator[str]:
+    before = {name: rest for name, *rest in found}
+    now = {name: rest for name, *rest in wanted}
+    if list(before) != list(now):
+        yield _difference("the sources", list(before), list(now))
+    for name in sorted(before.keys() & now.keys()):
+        for what, one, other in zip(("language", "origin"), before[name], now[name], strict=True):
+            if one != other:
+                yield _difference(f"the {what} of {name!r}", repr(one), repr(other))
+
+
+def _difference(what: str, before: Any, now: Any) -> str:
+    return f"{what} was {before} and is now {now}"
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """As manifests and counts are written."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}{uuid.uuid4().hex}")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    temporary.write_text(json_text(content), "utf-8")
     os.replace(temporary, path)

@@ -91,6 +91,8 @@ class Sampling:
     def __post_init__(self):
         if self.languages.ndim != 1 or not len(self.languages):
             raise ValueError(f"languages must be [N], N > 0, got shape {self.languages.shape}")
+        if self.languages.min() < 0:
+            raise ValueError(f"languages must be numbers from 0 on, got {self.languages.min()}")
         if not 0 <= self.english_fraction <= 1:
             raise ValueError(f"english_fraction must be in [0, 1], got {self.english_fraction}")
         if self.size is not None and self.size < 1:

@@ -1,6 +1,10 @@
 """A few row lengths for all batches of a run, chosen from the lengths of the data."""
 
+from itertools import product
+
 import numpy as np
+
+_CHANGES = (-4, -2, -1, 1, 2, 4)  # in multiples, when shapes are improved
 
 
 def fit_shapes(
@@ -35,6 +39,7 @@ def fit_shapes(
     if most < 1 or multiple < 1:
         raise ValueError(f"most and multiple must be at least 1, got {most} and {multiple}")
     counts = np.ones(len(lengths)) if counts is None else np.asarray(counts, np.float64)
+    lengths = np.maximum(lengths, 1)  # an array without columns is of use to nobody
     rounded = np.minimum(-(-lengths // multiple) * multiple, lengths.max(axis=0))
     rows, counts = _distinct(rounded, counts)
     edges = _best_edges(rows[:, -1], counts, most)
@@ -110,14 +115,18 @@ def _improved(
     best, improves = price(shapes), True
     while improves:
         improves = False
-        for k in range(len(shapes) - 1):
-            for column in range(shapes.shape[1]):
-                for change in (-4, -2, -1, 1, 2, 4):
-                    moved = shapes.copy()
-                    moved[k, column] += change * multiple
-                    if not multiple <= moved[k, column] <= top[column]:
-                        continue
-                    moved = nested(moved)
-                    if (now := price(moved)) < best:
-                        best, shapes, improves = now, moved, True
+        for k, column, change in product(range(len(shapes) - 1), range(len(top)), _CHANGES):
+            length = _moved(int(shapes[k, column]), change, multiple)
+            if multiple <= length <= top[column]:
+                moved = shapes.copy()
+                moved[k, column] = length
+                moved = nested(moved)
+                if (now := price(moved)) < best:
+                    best, shapes, improves = now, moved, True
     return shapes
+
+
+def _moved(length: int, change: int, multiple: int) -> int:
+    """So many multiples further, counted from the next one: the longest length may be none."""
+    whole = length // multiple if change > 0 else -(-length // multiple)
+    return (whole + change) * multiple

@@ -22,6 +22,9 @@ class ShardedRecords:
     Args:
       files: array_record files.
       counts: how many records each has.
+
+    Raises:
+      ValueError: when records are read of a file that is damaged.
     """
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int]):
@@ -47,15 +50,23 @@ class ShardedRecords:
         with self._lock:
             for shard, place in zip(shard_of.tolist(), places, strict=True):
                 reader = self._readers.get(shard) or self._open(shard)
-                reader.seek(place)
-                records.append(reader.read())
+                try:
+                    reader.seek(place)
+                    records.append(reader.read())
+                except RuntimeError as error:  # of a checksum, say
+                    raise damaged(self._files[shard], str(error)) from error
         return records
 
     def _open(self, shard: int) -> Any:
         from array_record.python.array_record_module import ArrayRecordReader
 
-        self._readers[shard] = ArrayRecordReader(self._files[shard], _OPTIONS)
-        return self._readers[shard]
+        reader = ArrayRecordReader(self._files[shard], _OPTIONS)
+        found, count = reader.num_records(), int(np.diff(self._ends)[shard])
+        # Of a file that was cut off, the reader may find nothing wrong, and no records.
+        if found != count:
+            raise damaged(self._files[shard], f"{found:,} records instead of {count:,}")
+        self._readers[shard] = reader
+        return reader
 
     def __getstate__(self) -> dict[str, Any]:
         # Readers and locks stay where they are.
@@ -64,3 +75,11 @@ class ShardedRecords:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock, self._readers = threading.Lock(), {}
+
+
+def damaged(file: str, reason: str) -> ValueError:
+    """What to say of a file that does not hold what was written."""
+    return ValueError(
+        f"{file} is damaged: {reason}. Remove it and the .json file beside it, and prepare again; "
+        "other shards are kept"
+    )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmkd_jax.data._batching import Plan
-from mmkd_jax.data._pipeline import check_process, rows_of_process
+from mmkd_jax.data._pipeline import check_count, check_process, rows_of_process
 from mmkd_jax.data._subwords import SubwordTokenizer
 from mmkd_jax.tags import TagSet
 
@@ -22,7 +22,8 @@ class TaggedBatch(NamedTuple):
     Attributes:
       ids: ``[B, T]`` int32, ``[CLS] words [SEP]``.
       mask: ``[B, T]`` booleans, false in the padding; all false in empty rows.
-      word_of: ``[B, T]`` int32, the word of each subword; -1 for special tokens and padding.
+      word_of: ``[B, T]`` int32, the word of each subword; -1 for special tokens, padding, and
+        subwords of no word (a space, say).
       first: ``[B, W]`` int32, where each word begins; 0 where there is none.
       lengths: ``[B]`` int32, words of each sentence.
       tags: ``[B, W]`` int32, -1 where there is no word.
@@ -46,6 +47,7 @@ class TaggedData:
 
     Attributes:
       ids: of each sentence, without special tokens.
+      word_of: of each sentence, the word of each subword, -1 for none (a space, say).
       first: of each sentence, each word's first subword.
       tags: of each sentence, one a word.
       languages: ``[N]``, the number of each sentence's language.
@@ -53,6 +55,7 @@ class TaggedData:
     """
 
     ids: list[np.ndarray]
+    word_of: list[np.ndarray]
     first: list[np.ndarray]
     tags: list[np.ndarray]
     languages: np.ndarray
@@ -92,18 +95,20 @@ def tokenize_tagged(
             )
     encoded = tokenizer.encode_words([row.words for row in rows])
     whole = (encoded.first + encoded.count <= max_length - _SPECIALS).astype(np.int64)
-    ids, first, numbers = [], [], []
+    ids, word_of, first, numbers = [], [], [], []
     for index, row in enumerate(rows):
         words = slice(*encoded.word_offsets[index : index + 2])
         kept = int(np.logical_and.accumulate(whole[words]).sum()) if len(row.words) else 0
         ends = encoded.first[words] + encoded.count[words]
         begin = encoded.token_offsets[index]
-        ids.append(encoded.ids[begin : begin + (ends[kept - 1] if kept else 0)])
+        tokens = slice(begin, begin + (ends[kept - 1] if kept else 0))
+        ids.append(encoded.ids[tokens])
+        word_of.append(encoded.word_of[tokens])
         first.append(encoded.first[words][:kept])
         numbers.append(tags.encode(row.tags)[:kept])
     cut = len(encoded.first) - sum(map(len, first))
     languages = np.repeat(np.arange(len(counts)), counts)
-    return TaggedData(ids, first, numbers, languages, cut)
+    return TaggedData(ids, word_of, first, numbers, languages, cut)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +131,7 @@ class TaggedBatches:
 
     def __post_init__(self):
         check_process(self.plan, self.process, self.processes)
+        check_count(self.plan, len(self.data.ids))
 
     def __call__(self, step: int) -> TaggedBatch:
         """This process's rows of the batch."""
@@ -150,9 +156,15 @@ def tagged_batch(
     specials = tokenizer.specials
     nothing = np.zeros(0, np.int32)
     some = example >= 0
-    texts, counts = _padded([data.ids[e] if e >= 0 else nothing for e in example], width)
-    first, lengths = _padded([data.first[e] if e >= 0 else nothing for e in example], words)
-    tags, _ = _padded([data.tags[e] if e >= 0 else nothing for e in example], words)
+    _check_room(data, example, words, width)
+
+    def padded(rows: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+        return _padded([rows[e] if e >= 0 else nothing for e in example], width)
+
+    texts, counts = padded(data.ids, width)
+    word_of, _ = padded(data.word_of, width)
+    first, lengths = padded(data.first, words)
+    tags, _ = padded(data.tags, words)
     columns = np.arange(width)
     ends = counts[:, None]
     mask = (columns < ends + _SPECIALS) & some[:, None]
@@ -160,13 +172,11 @@ def tagged_batch(
     ids = np.where(columns == 0, specials.cls, ids)
     inside = np.arange(words) < lengths[:, None]
     first = np.where(inside, first + 1, 0)
-    begins = np.zeros((len(example), width), np.int32)
-    begins[np.nonzero(inside)[0], first[inside]] = 1
     is_text = (columns > 0) & (columns <= ends)
     return TaggedBatch(
         np.where(mask, ids, specials.pad).astype(np.int32),
         mask,
-        np.where(is_text, np.cumsum(begins, axis=1) - 1, -1).astype(np.int32),
+        np.where(is_text, np.roll(word_of, 1, axis=1), -1).astype(np.int32),
         first.astype(np.int32),
         lengths.astype(np.int32),
         np.where(inside, tags, -1).astype(np.int32),
@@ -178,9 +188,18 @@ def tagged_batch(
 def _padded(rows: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of different lengths as one array, zero behind them, and their lengths."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    if lengths.max(initial=0) > width:
-        raise ValueError(f"width must hold the longest row, {lengths.max()}, got {width}")
     padded = np.zeros((len(rows), width), np.int32)
     inside = np.arange(width) < lengths[:, None]
     padded[inside] = np.concatenate([np.zeros(0, np.int32), *rows])
     return padded, lengths
+
+
+def _check_room(data: TaggedData, example: np.ndarray, words: int, width: int) -> None:
+    some = example[example >= 0].tolist()
+    most = max((len(data.tags[e]) for e in some), default=0)
+    longest = max((len(data.ids[e]) + _SPECIALS for e in some), default=0)
+    if most > words or longest > width:
+        raise ValueError(
+            f"words and width must hold the longest sentences, {most} and {longest}, got {words} "
+            f"and {width}"
+        )

@@ -76,6 +76,42 @@ class PairBatch(NamedTuple):
     example: np.ndarray
 
 
+def pair_batch_shapes(size: int, shape: PairShape, separators: int = 1) -> PairBatch:
+    """A batch of so many pairs that takes no memory: zeros of the right shapes and types.
+
+    Args:
+      size: B.
+      shape: Row lengths.
+      separators: Between two texts, 1 (BERT) or 2 (XLM-R).
+    """
+
+    def zeros(kind: type, *columns: int) -> np.ndarray:
+        return np.broadcast_to(np.zeros((), kind), (size, *columns))
+
+    teacher, alone, pair = shape
+    chosen = chosen_count(pair - _ALONE - separators)
+    return PairBatch(
+        teacher_ids=zeros(np.int32, teacher),
+        teacher_mask=zeros(bool, teacher),
+        student_ids=zeros(np.int32, alone),
+        student_mask=zeros(bool, alone),
+        pair_mask=zeros(bool, pair),
+        pair_segments=zeros(np.int32, pair),
+        tlm_ids=zeros(np.int32, pair),
+        tlm_positions=zeros(np.int32, chosen),
+        tlm_targets=zeros(np.int32, chosen),
+        tlm_where=zeros(bool, chosen),
+        word_ids=zeros(np.int32, pair),
+        student_words=zeros(np.int32, teacher),
+        teacher_words=zeros(np.int32, teacher),
+        words_masked=zeros(bool, teacher),
+        words_valid=zeros(bool, teacher),
+        source=zeros(np.int32),
+        is_english=zeros(bool),
+        example=zeros(np.int32),
+    )
+
+
 def row_lengths(lengths: np.ndarray, max_length: int, separators: int = 1) -> np.ndarray:
     """How long the rows of pairs are, special tokens included.
 

@@ -8,14 +8,21 @@ from mmkd_jax.models._characters import CharacterCNN
 from mmkd_jax.models._classifier import Classifier, SpanHead
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._encoder import Encoder
+from mmkd_jax.models._flops import encoder_flops, masked_lm_flops
 from mmkd_jax.models._head_files import load_head, save_head
-from mmkd_jax.models._hugging_face.read import load_pretrained
+from mmkd_jax.models._hugging_face.read import load_pretrained, read_config
 from mmkd_jax.models._hugging_face.write import save_pretrained
+from mmkd_jax.models._known import KNOWN, known_config
 from mmkd_jax.models._lstm import BiLSTM
 from mmkd_jax.models._masked_lm import masked_lm_hidden, masked_lm_logits, masked_lm_table
 from mmkd_jax.models._parameters import abstract_params, initial_params, logical_axes
 from mmkd_jax.models._projection import Projection
 from mmkd_jax.models._recurrent import RecurrentConfig, RecurrentEncoder
+from mmkd_jax.models._sentence_layout import (
+    SentenceLayout,
+    read_sentence_layout,
+    save_sentence_layout,
+)
 from mmkd_jax.models._shardings import param_shardings
 from mmkd_jax.models._students import layers_of, new_vocabulary
 from mmkd_jax.models._tagger import Tagger, TaggerConfig, TagHead
@@ -23,6 +30,12 @@ from mmkd_jax.models._word_vectors import read_vectors
 from mmkd_jax.models._words import pool_words
 
 __all__ = [
+    "KNOWN",
+    "SentenceLayout",
+    "known_config",
+    "read_config",
+    "read_sentence_layout",
+    "save_sentence_layout",
     "BiLSTM",
     "CharacterCNN",
     "Classifier",
@@ -36,11 +49,13 @@ __all__ = [
     "Tagger",
     "TaggerConfig",
     "abstract_params",
+    "encoder_flops",
     "initial_params",
     "layers_of",
     "load_head",
     "load_pretrained",
     "logical_axes",
+    "masked_lm_flops",
     "masked_lm_hidden",
     "masked_lm_logits",
     "masked_lm_table",

@@ -22,7 +22,7 @@ def test_bits_are_even_and_independent():
     ones = np.unpackbits(bits.view(np.uint8)).reshape(-1, 64).mean(axis=0)
     assert np.abs(ones - 0.5).max() < 0.02
     uniform = fractions(bits)
-    assert 0 <= uniform.min() and uniform.max() < 1
+    assert uniform.min() >= 0 and uniform.max() < 1
     assert np.abs(np.histogram(uniform, 20, (0, 1))[0] / 2000 - 1).max() < 0.15
     assert abs(np.corrcoef(uniform[:-1], uniform[1:])[0, 1]) < 0.02
     assert abs(np.corrcoef(uniform, fractions(hashed(4, np.arange(40_000))))[0, 1]) < 0.02

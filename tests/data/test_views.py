@@ -108,7 +108,7 @@ def test_rows_hold_the_texts_between_special_tokens(indices):
         english, translation = taken.english[b, :kept_e], taken.translation[b, :kept_x]
 
         def check(ids, mask, expected):
-            assert ids[mask].tolist() == expected  # noqa: B023
+            assert ids[mask].tolist() == expected
             assert (ids[~mask] == pad).all()
             assert mask[: len(expected)].all()
 

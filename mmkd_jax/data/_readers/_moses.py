@@ -82,10 +82,8 @@ def read_tatoeba(
 
     English is the source. Languages have their codes of three letters, ``deu``.
     """
-    stem = f"tatoeba.{language}-eng"
     return read_moses(
-        Folder(folder, f"{stem}.eng"),
-        Folder(folder, f"{stem}.{language}"),
+        *tatoeba_files(folder, language),
         source_language="eng",
         target_language=language,
         on_error=on_error,
@@ -106,16 +104,23 @@ def read_ntrex(
     Languages are spelled as in the names of the files: ``deu``, ``zho-CN``. The English source is
     ``eng``.
     """
-
-    def file(language: str) -> Folder:
-        kind = "src" if language == "eng" else "ref"
-        return Folder(folder, f"newstest2019-{kind}.{language}.txt")
-
     return read_moses(
-        file(source_language),
-        file(target_language),
+        ntrex_file(folder, source_language),
+        ntrex_file(folder, target_language),
         source_language=source_language,
         target_language=target_language,
         on_error=on_error,
         report=report,
     )
+
+
+def tatoeba_files(folder: Path, language: str) -> tuple[Folder, Folder]:
+    """The English file of a language's test, and its own."""
+    stem = f"tatoeba.{language}-eng"
+    return Folder(folder, f"{stem}.eng"), Folder(folder, f"{stem}.{language}")
+
+
+def ntrex_file(folder: Path, language: str) -> Folder:
+    """The file of a language."""
+    kind = "src" if language == "eng" else "ref"
+    return Folder(folder, f"newstest2019-{kind}.{language}.txt")

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._hugging_face.names import FAMILIES, Tensor, heads_of, tensors, without_prefix
+from mmkd_jax.models._known import known_config
 from mmkd_jax.models._shardings import RULES, partition, vocabulary_multiple
 
 _LOG = logging.getLogger(__name__)
@@ -95,10 +96,25 @@ def load_pretrained(
     return config, params
 
 
+def read_config(source: str | os.PathLike, **overrides: Any) -> EncoderConfig:
+    """What an encoder is, without its weights.
+
+    Args:
+      source: A directory, or an id of the hub. The sizes of well-known ones are known by heart;
+        of others ``config.json`` is downloaded.
+      overrides: Fields of `EncoderConfig` to set.
+    """
+    known = None if os.path.isdir(source) else known_config(os.fspath(source), **overrides)
+    if known is not None:
+        return known
+    directory = _directory(source, ("config.json",))
+    return dataclasses.replace(from_hugging_face(_config_of(directory)), **overrides)
+
+
 # --- The directory ------------------------------------------------------------------------------
 
 
-def _directory(source: str | os.PathLike) -> Path:
+def _directory(source: str | os.PathLike, files: Sequence[str] = _DOWNLOADED) -> Path:
     if os.path.isdir(source):
         return Path(source)
     name = os.fspath(source)
@@ -106,7 +122,7 @@ def _directory(source: str | os.PathLike) -> Path:
         raise FileNotFoundError(f"{name} is no directory, and no id of the hub either")
     import huggingface_hub
 
-    return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_DOWNLOADED)))
+    return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(files)))
 
 
 def _config_of(directory: Path) -> dict:

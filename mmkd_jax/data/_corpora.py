@@ -1,0 +1,333 @@
+"""Corpora by description: from what a configuration holds to sources of pairs."""
+
+import dataclasses
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmkd_jax.data import sample
+from mmkd_jax.data._prepared import Source
+from mmkd_jax.data._readers._gettext import find_catalogues, read_catalogue, read_catalogues
+from mmkd_jax.data._readers._hugging_face import hugging_face_rows
+from mmkd_jax.data._readers._moses import (
+    ntrex_file,
+    read_moses,
+    read_ntrex,
+    read_tatoeba,
+    tatoeba_files,
+)
+from mmkd_jax.data._readers._rows import pairs_of_rows, read_jsonl
+from mmkd_jax.data._readers._tables import Column, read_tsv
+from mmkd_jax.data._readers._tfds import tfds_rows
+from mmkd_jax.data._readers._tmx import read_tmx
+from mmkd_jax.data._records import Pair
+
+_COMMON = ("reader", "language", "on_error", "limit")
+
+
+def open_sources(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") -> list[Source]:
+    r"""The sources that a configuration describes, in the order of their names.
+
+    >>> import pathlib, tempfile
+    >>> from mmkd_jax.data import open_sources
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = pathlib.Path(folder.name, "some.tsv").write_text("Yes.\tJa.\nNo.\tNein.\n")
+    >>> sources = open_sources(
+    ...     {
+    ...         "own": {"reader": "tsv", "language": "de", "path": "some.tsv", "limit": 1},
+    ...         "example": {"reader": "sample", "language": "tr", "split": "train"},
+    ...     },
+    ...     root=folder.name,
+    ... )
+    >>> [(source.name, source.language, len(list(source.pairs()))) for source in sources]
+    [('example', 'tr', 120), ('own', 'de', 1)]
+    >>> folder.cleanup()
+
+    Each description has a ``reader``, the ``language`` that English is translated to, and what the
+    reader wants to know:
+
+    ================  ==========================================================================
+    ``moses``         ``source``, ``target``: files
+    ``tsv``           ``path``; ``source``, ``target``: columns (0, 1); ``header`` (False)
+    ``tmx``           ``path``; ``source_language`` ("en"), ``target_language`` (``language``)
+    ``gettext``       ``path``: a catalogue, or a folder of which those of the language are read
+    ``jsonl``         ``path``; ``source``, ``target``: fields ("source", "target")
+    ``tfds``          ``name``, ``split``; ``source``, ``target``: fields ("en", ``language``);
+                      ``data_dir``
+    ``hugging_face``  ``path``: on the hub, or a folder as ``datasets`` finds it; ``split``;
+                      ``name``; ``source``, ``target``: fields ("translation.en",
+                      "translation." and ``language``); ``options`` for ``load_dataset``
+    ``tatoeba``       ``folder``; ``code``: the language, as files spell it (``language``)
+    ``ntrex``         ``folder``; ``code``, as for tatoeba; ``source_code`` ("eng")
+    ``sample``        ``split`` ("train"): the corpus that comes with the package
+    ================  ==========================================================================
+
+    and may have ``on_error`` ("raise", or "skip" to leave out what cannot be read) and ``limit``,
+    how many pairs to take from the beginning.
+
+    Args:
+      specs: descriptions by the sources' names.
+      root: where relative paths begin. ``~`` at a path's beginning is the home folder.
+
+    Raises:
+      ValueError: a description cannot be meant so. Says which, and what was perhaps meant.
+      FileNotFoundError: what a description names is not there.
+    """
+    return [_open(name, specs[name], Path(root).expanduser()) for name in sorted(specs)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """Reads a source's pairs from the beginning each time; can be sent to other processes."""
+
+    read: Callable[..., Iterable[tuple]]
+    language: str
+    arguments: dict[str, Any]
+    limit: int | None
+
+    def __call__(self) -> Iterator[tuple]:
+        return islice(self.read(self.language, **self.arguments), self.limit)
+
+
+class _Reader(NamedTuple):
+    """What a reader's name stands for.
+
+    Attributes:
+      read: from the language and arguments of its own to pairs.
+      paths: which of the arguments are paths.
+      files: likewise, to the files that are going to be read, as far as they can be known.
+    """
+
+    read: Callable[..., Iterable[tuple]]
+    paths: tuple[str, ...]
+    files: Callable[..., Iterable[Path]]
+
+
+def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
+    where = f"source {name!r}"
+    spec = dict(spec)
+    if missing := [key for key in ("reader", "language") if not spec.get(key)]:
+        raise ValueError(f"{where} lacks {' and '.join(missing)}")
+    kind, language, limit = spec["reader"], spec["language"], spec.get("limit")
+    if kind not in _READERS:
+        raise ValueError(f"{where} has a reader that there is not, {_meant(kind, _READERS)}")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"{where} must have a limit of at least 1, got {limit!r}")
+    if spec.get("on_error", "raise") not in ("raise", "skip"):
+        raise ValueError(f"{where} must have on_error raise or skip, got {spec['on_error']!r}")
+    reader = _READERS[kind]
+    arguments = {key: value for key, value in spec.items() if key not in _COMMON}
+    _check_arguments(where, kind, reader, arguments)
+    for key in reader.paths:
+        if arguments.get(key) is not None:
+            arguments[key] = root / Path(arguments[key]).expanduser()
+    try:
+        files = list(reader.files(language, **arguments))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if absent := [str(file) for file in files if not file.exists()]:
+        raise FileNotFoundError(f"{where} names what is not there: {', '.join(absent)}")
+    arguments["on_error"] = spec.get("on_error", "raise")
+    # Sizes too: pairs that were prepared from a shorter file are not those of the whole one.
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    origin = f"{json.dumps(spec, sort_keys=True, default=str)}, {size} bytes"
+    return Source(name, language, _Reading(reader.read, language, arguments, limit), origin)
+
+
+def _check_arguments(where: str, kind: str, reader: _Reader, arguments: dict[str, Any]) -> None:
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(reader.read).parameters.items()
+        if name not in ("language", "on_error")
+    }
+    for name in arguments:
+        if name not in known:
+            there_is = [*_COMMON, *known]
+            raise ValueError(
+                f"{where} has an argument that {kind} does not take, {_meant(name, there_is)}"
+            )
+    lacking = [
+        name
+        for name, parameter in known.items()
+        if parameter.default is parameter.empty and name not in arguments
+    ]
+    if lacking:
+        raise ValueError(f"{where} lacks {' and '.join(lacking)}, which {kind} needs")
+
+
+def _meant(name: Any, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(name), list(names), n=1)
+    perhaps = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{name!r}{perhaps}; there are {', '.join(names)}"
+
+
+# One function a reader. The arguments are those of a description, with their defaults.
+
+
+def _moses(language: str, source: Path, target: Path, on_error: str = "raise") -> Iterator[Pair]:
+    return read_moses(
+        source, target, source_language="en", target_language=language, on_error=on_error
+    )
+
+
+def _tsv(
+    language: str,
+    path: Path,
+    source: Column = 0,
+    target: Column = 1,
+    header: bool = False,
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return read_tsv(
+        path,
+        source,
+        target,
+        header=header,
+        source_language="en",
+        target_language=language,
+        on_error=on_error,
+    )
+
+
+def _tmx(
+    language: str,
+    path: Path,
+    source_language: str = "en",
+    target_language: str | None = None,
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return read_tmx(path, source_language, target_language or language, on_error=on_error)
+
+
+def _gettext(language: str, path: Path, on_error: str = "raise") -> Iterator[Pair]:
+    if path.is_dir():
+        return read_catalogues(find_catalogues(path, languages=[language]), on_error=on_error)
+    return read_catalogue(path, target_language=language, on_error=on_error)
+
+
+def _gettext_files(language: str, path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = find_catalogues(path, languages=[language])
+    if not found:
+        raise ValueError(f"no catalogue {language}/LC_MESSAGES/*.po or .mo lies below {path}")
+    return [catalogue.path for catalogue in found]
+
+
+def _jsonl(
+    language: str,
+    path: Path,
+    source: str = "source",
+    target: str = "target",
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return read_jsonl(
+        path,
+        source,
+        target,
+        source_language="en",
+        target_language=language,
+        on_error=on_error,
+    )
+
+
+def _tfds(
+    language: str,
+    name: str,
+    split: str,
+    source: str = "en",
+    target: str | None = None,
+    data_dir: Path | None = None,
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return pairs_of_rows(
+        tfds_rows(name, split, data_dir=data_dir),
+        source,
+        target or language,
+        source_language="en",
+        target_language=language,
+        on_error=on_error,
+    )
+
+
+def _hugging_face(
+    language: str,
+    path: str,
+    split: str,
+    name: str | None = None,
+    source: str = "translation.en",
+    target: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return pairs_of_rows(
+        hugging_face_rows(path, name, split=split, **(options or {})),
+        source,
+        target or f"translation.{language}",
+        source_language="en",
+        target_language=language,
+        on_error=on_error,
+    )
+
+
+def _tatoeba(
+    language: str, folder: Path, code: str | None = None, on_error: str = "raise"
+) -> Iterator[Pair]:
+    return read_tatoeba(folder, code or language, on_error=on_error)
+
+
+def _ntrex(
+    language: str,
+    folder: Path,
+    code: str | None = None,
+    source_code: str = "eng",
+    on_error: str = "raise",
+) -> Iterator[Pair]:
+    return read_ntrex(folder, code or language, source_code, on_error=on_error)
+
+
+def _sample(
+    language: str, split: str = "train", on_error: str = "raise"
+) -> Iterator[tuple[str, str]]:
+    return sample.pairs(language, split)
+
+
+def _sample_files(language: str, split: str = "train") -> tuple[Path, ...]:
+    sample.pairs(language, split)  # says what is wrong with the language or the split
+    return ()
+
+
+def _path(language: str, path: Path, **_: Any) -> list[Path]:
+    return [path]
+
+
+_READERS = {
+    "moses": _Reader(
+        _moses, ("source", "target"), lambda language, source, target: [source, target]
+    ),
+    "tsv": _Reader(_tsv, ("path",), _path),
+    "tmx": _Reader(_tmx, ("path",), _path),
+    "gettext": _Reader(_gettext, ("path",), _gettext_files),
+    "jsonl": _Reader(_jsonl, ("path",), _path),
+    "tfds": _Reader(
+        _tfds, ("data_dir",), lambda language, data_dir=None, **_: [data_dir] if data_dir else []
+    ),
+    "hugging_face": _Reader(_hugging_face, (), lambda language, **_: []),
+    "tatoeba": _Reader(
+        _tatoeba,
+        ("folder",),
+        lambda language, folder, code=None: tatoeba_files(folder, code or language),
+    ),
+    "ntrex": _Reader(
+        _ntrex,
+        ("folder",),
+        lambda language, folder, code=None, source_code="eng": [
+            ntrex_file(folder, each) for each in (source_code, code or language)
+        ],
+    ),
+    "sample": _Reader(_sample, (), _sample_files),
+}

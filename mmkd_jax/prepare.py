@@ -1,0 +1,70 @@
+"""Tokenises a config's corpora once, into shards that any number of runs can read.
+
+    python -m mmkd_jax.prepare --config=configs/mmkd.py --out=DIR
+
+Train on them with ``--config.pairs.folder=DIR``. Many processes may share the work, each started
+with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept.
+
+For corpora beyond one machine ``--beam=--runner=DataflowRunner`` hands the work to Apache Beam,
+which the extra "beam" brings. The flag may be repeated, once for each of Beam's own options.
+"""
+
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from mmkd_jax._program import start
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
+_OUT = flags.DEFINE_string("out", None, "The folder for shards and manifest.")
+_SHARD = flags.DEFINE_string("shard", "0/1", "I/N: this process's part of the work.")
+_BEAM = flags.DEFINE_multi_string("beam", [], "An option of Apache Beam, which then does the work.")
+
+
+def prepare(
+    settings: Any, out: str, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
+) -> int:
+    """Prepares the pairs of a run into a folder; returns the exit code."""
+    from mmkd_jax.runs import RUNS
+
+    pairs = dataclasses.replace(settings.pairs, folder=out)
+    run = RUNS[settings.method](dataclasses.replace(settings, pairs=pairs), Path(out))
+    manifest = run.prepare(part, parts, beam)
+    if manifest is None:
+        logging.getLogger(__name__).info(
+            "this part is finished; the manifest follows with the last one"
+        )
+    else:
+        print(f"{manifest}: train with --config.pairs.folder={out}")
+    return 0
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """``"2/8"`` as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    part, parts = map(int, found.groups()) if found else (0, 0)
+    if not part < parts:
+        raise ValueError(f"--shard must be I/N with 0 <= I < N, got {text!r}")
+    return part, parts
+
+
+def main() -> int:
+    """The program."""
+    from mmkd_jax import config
+
+    try:
+        settings, part = config.read(_CONFIG.value), part_of(_SHARD.value)
+    except ValueError as error:
+        sys.exit(f"prepare: {error}")
+    return prepare(settings, _OUT.value, *part, beam=_BEAM.value)
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "out"])
+    start(main, "prepare")

@@ -1,0 +1,292 @@
+"""A run of MMKD: from its settings to state, step and batches."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from mmkd_jax import data, evaluation, inference, models, training
+from mmkd_jax.methods import MMKD
+from mmkd_jax.runs._models import (
+    Outline,
+    expected_config,
+    heads_of,
+    load_model,
+    load_outlines,
+    load_tokenizer,
+    save_outlines,
+    wait_for_all,
+)
+from mmkd_jax.runs._settings import MMKDRunSettings
+
+Tree = Any
+_TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
+
+
+@dataclasses.dataclass(frozen=True)
+class MMKDRun:
+    """A run of MMKD in a workdir.
+
+    Attributes:
+      settings: All of them.
+      folder: The workdir.
+    """
+
+    settings: MMKDRunSettings
+    folder: Path
+
+    settings_type = MMKDRunSettings
+
+    # --- From the settings alone ----------------------------------------------------------------
+
+    @staticmethod
+    def abstract(settings: MMKDRunSettings, mesh: Mesh) -> training.Abstract:
+        """Step, state and batch as shapes: no weights, no data, no network."""
+        heads = ("masked_lm",) if settings.mmkd.weights.token else ()
+        teacher = Outline(expected_config(settings.teacher), ())
+        student = Outline(expected_config(settings.student), heads)
+        return _abstract(settings, mesh, teacher, student)
+
+    # --- Making what is missing -----------------------------------------------------------------
+
+    @property
+    def prepared(self) -> Path:
+        """The folder of prepared pairs."""
+        return Path(self.settings.pairs.folder or self.folder / "prepared")
+
+    def prepare(
+        self, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
+    ) -> Path | str | None:
+        """Tokenises the pairs, or one of several processes' part of them.
+
+        Args:
+          part: Which part.
+          parts: Of how many.
+          beam: Options of Apache Beam, to let it do the work.
+
+        Returns:
+          The manifest, or None as long as other parts are missing.
+        """
+        pairs = self.settings.pairs
+        teacher, student = self._subwords("teacher"), self._subwords("student")
+        made = (self._sources(), teacher, student, pairs.max_length, pairs.shards)
+        if beam:
+            return data.prepare_pairs_with_beam(self.prepared, *made, options=beam)
+        manifest = None
+        for shard in range(part, pairs.shards, parts):
+            manifest = data.prepare_pairs(self.prepared, *made, shard=shard)
+        return manifest
+
+    def build(self, mesh: Mesh) -> training.Task:
+        """Everything that training needs."""
+        settings = self.settings
+        source, parts = self._batches(mesh)
+        key = jax.random.key(settings.seed)
+        wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
+        teacher_config, teacher = load_model(
+            settings.teacher, self._tokenizer("teacher"), mesh, jax.random.fold_in(key, _TEACHER), ()
+        )
+        student_config, student = load_model(
+            settings.student,
+            self._tokenizer("student"),
+            mesh,
+            jax.random.fold_in(key, _STUDENT),
+            wanted,
+        )
+        self._check_positions(teacher_config, student_config)
+        outlines = {
+            "teacher": Outline(teacher_config, ()),
+            "student": Outline(student_config, heads_of(student)),
+        }
+        if jax.process_index() == 0:
+            save_outlines(self.folder / "models.json", outlines)
+        shapes = _abstract(settings, mesh, **outlines)
+        method = MMKD(settings.mmkd, teacher_config, student_config)
+        heads, stats, fixed = jax.jit(method.new_heads, out_shardings=training.replicated(mesh))(
+            jax.random.fold_in(key, _HEADS)
+        )
+        frozen = {
+            "teacher": {name: teacher[name] for name in ("embeddings", "layers")},
+            "heads": fixed,
+        }
+        optimizer = _optimizer(settings, method)
+        params = {"encoder": student, "heads": heads}
+        averaged = settings.optimizer.average > 0
+        return training.Task(
+            method=method,
+            step=shapes.jitted(),
+            state=training.sharded_state(params, stats, optimizer, averaged, shapes.state),
+            frozen=frozen,
+            source=source,
+            parts=parts,
+            mesh=mesh,
+            ahead=(settings.pairs.threads, settings.pairs.ahead, settings.pairs.workers),
+            dtype=settings.student.dtype,
+            learning_rate=training.learning_rate(
+                settings.optimizer, settings.total_steps, settings.batch_size
+            ),
+            evaluate=self._evaluate(student_config, mesh) if settings.pairs.held_out else None,
+            best="retrieval/mean" if settings.pairs.held_out else None,
+        )
+
+    # --- What came of it ------------------------------------------------------------------------
+
+    def trained_state(self, mesh: Mesh) -> training.TrainState:
+        """The shapes of this run's checkpoints. The run must have begun."""
+        outlines = load_outlines(self.folder / "models.json")
+        return _abstract(self.settings, mesh, **outlines).state
+
+    def export(self, state: training.TrainState, out: Path, dtype: str = "float32") -> None:
+        """Writes the student as transformers and sentence-transformers read it."""
+        config = load_outlines(self.folder / "models.json")["student"].config
+        params = state.best_params
+        models.save_pretrained(
+            out, config, params["encoder"], self._tokenizer("student"), dtype=dtype
+        )
+        mmkd = self.settings.mmkd
+        for level in sorted(set(params["heads"]) & set(state.stats)):
+            settings = {"hidden_width": mmkd.projection_hidden, "width": mmkd.projection_width}
+            variables = {
+                "params": params["heads"][level]["projector"],
+                "batch_stats": state.stats[level]["projector"],
+            }
+            models.save_head(out, f"{level}_projector", settings, variables)
+        models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
+
+    # --- Parts ----------------------------------------------------------------------------------
+
+    def _sources(self) -> list[data.Source]:
+        return data.open_sources(self.settings.pairs.sources, self.settings.pairs.root or ".")
+
+    def _tokenizer(self, name: str) -> Any:
+        def texts() -> Iterator[str]:
+            for source in self._sources():
+                for english, translation, *_ in _pairs_of(source):
+                    yield english
+                    if name == "student":
+                        yield translation
+
+        model = getattr(self.settings, name)
+        # A vocabulary that was trained belongs to the pairs that were prepared with it. A ready one
+        # belongs to the config, so that pairs that were prepared with another one are noticed.
+        place = self.prepared if model.vocabulary_size else self.folder
+        return load_tokenizer(model, place / "tokenizers" / name, texts)
+
+    def _subwords(self, name: str) -> data.SubwordTokenizer:
+        return data.SubwordTokenizer(self._tokenizer(name))
+
+    def _batches(self, mesh: Mesh) -> tuple[data.PairBatches, int]:
+        settings, pairs = self.settings, self.settings.pairs
+        teacher, student = self._subwords("teacher"), self._subwords("student")
+        if not pairs.folder:
+            self.prepare(jax.process_index(), jax.process_count())
+            wait_for_all("prepared")
+        prepared = data.load_pairs(self.prepared, teacher, student)
+        sampling = data.Sampling(
+            prepared.languages,
+            how=pairs.sampling,
+            temperature=pairs.temperature,
+            english_fraction=pairs.english_fraction,
+            size=pairs.epoch_size or None,
+            seed=settings.seed,
+        )
+        plan = data.plan_pairs(
+            prepared.lengths[:, :3],
+            sampling,
+            settings.batch_size,
+            pairs.max_length,
+            student.specials.separators,
+            pairs.shapes,
+            seed=settings.seed,
+        )
+        part, parts = training.rows_of_process(mesh, settings.batch_size)
+        source = data.PairBatches(
+            prepared, plan, teacher, student, pairs.max_length, settings.seed, part, parts
+        )
+        return source, parts
+
+    def _check_positions(self, *configs: models.EncoderConfig) -> None:
+        longest = min(config.longest for config in configs)
+        if self.settings.pairs.max_length > longest:
+            raise ValueError(
+                f"pairs.max_length must be at most {longest}, the positions that the models have, "
+                f"got {self.settings.pairs.max_length}"
+            )
+
+    def _evaluate(self, config: models.EncoderConfig, mesh: Mesh) -> Any:
+        pairs = self.settings.pairs
+        by_language: dict[str, list] = {}
+        for source in data.open_sources(pairs.held_out, pairs.root or "."):
+            by_language.setdefault(source.language, []).extend(
+                (english, translation) for english, translation, *_ in _pairs_of(source)
+            )
+        encoder = inference.SentenceEncoder(
+            config,
+            None,
+            self._tokenizer("student"),
+            vectors=self.settings.mmkd.sentence_vector,
+            max_length=pairs.max_length,
+        )
+
+        def evaluate(state: training.TrainState) -> dict[str, float]:
+            encoder.params = training.local_copy(state.best_params["encoder"], mesh)
+            found = evaluation.retrieval_by_language(encoder.encode, by_language)
+            return {f"retrieval/{name}": 100 * score for name, score in found.items()}
+
+        return evaluate
+
+
+def _pairs_of(source: data.Source) -> Iterable[tuple]:
+    return source.pairs() if callable(source.pairs) else source.pairs
+
+
+def _optimizer(settings: MMKDRunSettings, method: MMKD) -> Any:
+    return training.make_optimizer(
+        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
+    )
+
+
+def _abstract(
+    settings: MMKDRunSettings, mesh: Mesh, teacher: Outline, student: Outline
+) -> training.Abstract:
+    """The step and its shapes, once it is known what the models are."""
+    method = MMKD(settings.mmkd, teacher.config, student.config)
+    heads, stats, fixed = jax.eval_shape(method.new_heads, jax.random.key(0))
+    known = student.shardings(mesh, "encoder")
+    optimizer = _optimizer(settings, method)
+    params = {"encoder": student.shapes, "heads": heads}
+    averaged = settings.optimizer.average > 0
+    state = training.state_shapes(params, stats, optimizer, averaged, known, mesh)
+    frozen = {"teacher": teacher.shapes, "heads": fixed}
+    places = training.shardings_of(frozen, teacher.shardings(mesh, "teacher"), mesh)
+    step = training.make_step(
+        method,
+        optimizer,
+        settings.seed,
+        settings.accumulation,
+        settings.optimizer.average,
+        training.gatherer(known, mesh),
+    )
+    batch = _batch_shapes(settings, student.config, mesh)
+    return training.Abstract(step, state, training.with_shardings(frozen, places), batch)
+
+
+def _batch_shapes(
+    settings: MMKDRunSettings, student: models.EncoderConfig, mesh: Mesh
+) -> data.PairBatch:
+    """A batch of the longest rows there may be."""
+    length = settings.pairs.max_length
+    separators = 2 if student.position_offset else 1
+    shapes = data.pair_batch_shapes(
+        settings.batch_size, data.PairShape(length, length, length), separators
+    )
+    where = training.batch_sharding(mesh)
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+        shapes,
+        is_leaf=lambda leaf: isinstance(leaf, (np.ndarray, jax.ShapeDtypeStruct)),
+    )

@@ -1,0 +1,73 @@
+"""What is handed to the training loop, and the shapes of it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from mmkd_jax.data import BatchSource
+from mmkd_jax.methods import Method
+from mmkd_jax.training._state import TrainState
+from mmkd_jax.training._step import Step
+
+Tree = Any
+
+
+class Abstract(NamedTuple):
+    """A step and the shapes and shardings of what goes into it: enough to compile it.
+
+    Attributes:
+      step: a pure function of the three others.
+      state: changes.
+      frozen: does not.
+      batch: comes anew.
+    """
+
+    step: Step
+    state: TrainState
+    frozen: Tree
+    batch: Tree
+
+    def lower(self) -> Any:
+        """The step, lowered as it will run: ``.compile()`` compiles it."""
+        return self.jitted().lower(self.state, self.frozen, self.batch)
+
+    def jitted(self) -> Callable:
+        """The step as it runs: the old state's memory becomes the new state's."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.state)
+        return jax.jit(self.step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be trained, on what, and how it is judged.
+
+    Attributes:
+      method: The loss.
+      step: Jitted.
+      state: Before the first step. The loop gives its memory away.
+      frozen: What the step needs and does not change.
+      source: The batches, this process's part of them.
+      parts: How many equal parts make up a batch.
+      mesh: The devices.
+      ahead: Threads, waiting batches and worker processes, as `mmkd_jax.data.Batches` takes them.
+      dtype: Of products, by which the devices' best speed is known.
+      learning_rate: Of a step, for the log.
+      evaluate: Scores by name, from a state; none if there is nothing to be judged on.
+      best: The score that says which checkpoint is best; the higher the better.
+    """
+
+    method: Method
+    step: Callable
+    state: TrainState
+    frozen: Tree
+    source: BatchSource
+    parts: int
+    mesh: Mesh
+    ahead: tuple[int, int, int]
+    dtype: str
+    learning_rate: Callable[[Any], Any]
+    evaluate: Callable[[TrainState], dict[str, float]] | None = None
+    best: str | None = None
