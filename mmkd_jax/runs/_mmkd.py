@@ -58,9 +58,7 @@ class MMKDRun:
         """The folder of prepared pairs."""
         return Path(self.settings.pairs.folder or self.folder / "prepared")
 
-    def prepare(
-        self, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
-    ) -> Path | str | None:
+    def prepare(self, part: int = 0, parts: int = 1, beam: Sequence[str] = ()) -> Path | str | None:
         """Tokenises the pairs, or one of several processes' part of them.
 
         Args:
@@ -88,7 +86,11 @@ class MMKDRun:
         key = jax.random.key(settings.seed)
         wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
         teacher_config, teacher = load_model(
-            settings.teacher, self._tokenizer("teacher"), mesh, jax.random.fold_in(key, _TEACHER), ()
+            settings.teacher,
+            self._tokenizer("teacher"),
+            mesh,
+            jax.random.fold_in(key, _TEACHER),
+            (),
         )
         student_config, student = load_model(
             settings.student,
