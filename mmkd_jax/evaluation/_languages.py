@@ -18,7 +18,9 @@ sv Swedish|sw Swahili|ta Tamil|te Telugu|tg Tajik|th Thai|ti Tigrinya|tk Turkmen
 tr Turkish|tt Tatar|udm Udmurt|ug Uyghur|uk Ukrainian|ur Urdu|uz Uzbek|vi Vietnamese|wa Walloon
 xh Xhosa|yi Yiddish|yo Yoruba|yue Cantonese|zh Chinese|zu Zulu
 """
-_BY_CODE = dict(entry.split(" ", 1) for line in _NAMES.split("\n") for entry in line.split("|") if entry)
+_BY_CODE = dict(
+    entry.split(" ", 1) for line in _NAMES.split("\n") for entry in line.split("|") if entry
+)
 _SCRIPTS = {
     "arab": "Arabic script",
     "cyrl": "Cyrillic",

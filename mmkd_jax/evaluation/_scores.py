@@ -32,7 +32,9 @@ def scores_of(results: Any) -> Scores | None:
     A mean that is not given is taken over the languages.
     """
     retrieval = mapping(mapping(results).get("retrieval"))
-    after, before = (numbers(retrieval.get(name)) for name in ("languages", "languages_before"))
+    after, before = (
+        _percentages(retrieval.get(name)) for name in ("languages", "languages_before")
+    )
     scores = Scores(
         _mean(retrieval.get("before"), before), _mean(retrieval.get("after"), after), after, before
     )
@@ -60,8 +62,12 @@ def number(value: Any) -> float:
         return math.nan
 
 
+def _percentages(value: Any) -> dict[str, float]:
+    return {name: part for name, part in numbers(value).items() if 0 <= part <= 100}
+
+
 def _mean(given: Any, by_language: dict[str, float]) -> float | None:
     mean = number(given)
-    if math.isfinite(mean):
+    if 0 <= mean <= 100:
         return mean
     return sum(by_language.values()) / len(by_language) if by_language else None

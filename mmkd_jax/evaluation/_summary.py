@@ -19,12 +19,12 @@ def summary_table(results: Mapping[str, Any]) -> str:
 
     Example:
       >>> from mmkd_jax import evaluation
-      >>> retrieval = {"before": 4.0, "after": 61.25, "languages": {"de": 72.5, "cy": 50.0}}
+      >>> retrieval = {"before": 4.0, "after": 61.3, "languages": {"de": 72.5, "cy": 50.0}}
       >>> print(evaluation.summary_table({"retrieval": retrieval}))
-      retrieval      before   after
-      de   German         –   72.5 %
-      cy   Welsh          –   50.0 %
-      mean            4.0 %   61.3 %
+      retrieval    before    after
+      de    German      –   72.5 %
+      cy    Welsh       –   50.0 %
+      mean          4.0 %   61.3 %
 
     Args:
       results: What ``results.json`` holds: under "retrieval" the means "before" and "after", and
@@ -59,27 +59,28 @@ def _percent(value: float | None) -> str:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The head's first cell may reach over the names; numbers stand on the right."""
-    codes = max(_cells(row[0]) for row in rows[1:])
-    labels = [rows[0][0], *(_padded(row[0], codes) + "  " + _ltr(row[1]) for row in rows[1:])]
-    widths = [max(_cells(label) for label in labels)]
-    widths += [max(_cells(row[n]) for row in rows) for n in range(2, len(rows[0]))]
-    return [
-        "   ".join(
-            [_padded(label, widths[0])]
-            + [_padded(cell, width, right=True) for cell, width in zip(row[2:], widths[1:], strict=True)]
-        )
-        for label, row in zip(labels, rows, strict=True)
-    ]
+    head, *others = ([_printable(cell) for cell in row] for row in rows)
+    codes = max(_cells(row[0]) for row in others)
+    labelled = [[head[0], *head[2:]]]
+    labelled += [[f"{_padded(row[0], codes)}  {row[1]}", *row[2:]] for row in others]
+    widths = [max(map(_cells, column)) for column in zip(*labelled, strict=True)]
+    return ["   ".join(_columns(row, widths)) for row in labelled]
 
 
-def _padded(text: str, width: int, right: bool = False) -> str:
-    space = " " * (width - _cells(text))
-    return space + _ltr(text) if right else _ltr(text) + space
+def _columns(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    label, *cells = zip(row, widths, strict=True)
+    return [_padded(*label), *(" " * (width - _cells(cell)) + cell for cell, width in cells)]
 
 
-def _ltr(text: str) -> str:
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
+
+
+def _printable(text: str) -> str:
+    """Without what would move the cursor, and in one direction with what stands beside it."""
+    text = "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in text)
     if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text):
-        return f"{_LEFT_TO_RIGHT}{text.strip(_LEFT_TO_RIGHT)}{_LEFT_TO_RIGHT}"
+        return f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"
     return text
 
 

@@ -18,9 +18,9 @@ def write_report(
 ) -> Path:
     """Writes what a run has come to as one HTML file, which needs nothing else to be seen.
 
-    It shows retrieval before and after, the curves of training, what teacher and student find alike,
-    models, data, settings and versions. Whatever the workdir does not hold is left out. A run that
-    goes on has a report too.
+    It shows retrieval before and after, the curves of training, what teacher and student find
+    alike, models, data, settings and versions. Whatever the workdir does not hold is left out. A
+    run that goes on has a report too.
 
     The picture of teacher and student is made from ``similarity.npz``: arrays "teacher" and
     "student", ``[n, n]``, the cosines among the same sentences, and optionally "texts", a json list
@@ -44,7 +44,7 @@ def write_report(
     run = read_run(folder, texts)
     if run.is_empty:
         raise FileNotFoundError(
-            f"{folder} is no workdir: it has no metrics.jsonl, config.json or anything else of a run"
+            f"{folder} is no workdir: it has no metrics.jsonl, no config.json, nothing of a run"
         )
     path = Path(out) if out is not None else folder / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from mmkd_jax.evaluation._report._pictures import ACCENT, LINE, MUTED, Canvas, p
 _LEVELS = ("token", "word", "sentence", "structure")
 _NOT_LOSSES = ("loss", "finite", "gradient_norm", "learning_rate", "skipped", "epoch")
 _POINTS = 300  # of a curve; more than a picture has pixels for
-_HEIGHT, _GAP, _AXIS = 112, 34, 26
+_HEIGHT, _GAP, _AXIS = 126, 36, 26
 
 
 class _Panel(NamedTuple):
@@ -31,8 +31,8 @@ def curves(run: Run) -> Markup | None:
         "Training",
         element(
             "p",
-            "All over the same steps. Above each curve, its first value and its last. "
-            "The levels are shown before they are weighted.",
+            "Each from its first value to its last, over the same steps. Levels are shown "
+            "unweighted. Training time, above, is that of the steps alone.",
         ),
         picture(functools.partial(_draw, panels), "Curves of training over its steps"),
         _not_finite(run.metrics.get("loss")),

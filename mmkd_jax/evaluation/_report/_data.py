@@ -1,6 +1,5 @@
 """What was learned from."""
 
-import json
 from typing import NamedTuple
 
 from mmkd_jax.evaluation._languages import language_name
@@ -52,9 +51,7 @@ def _languages(run: Run) -> dict[str, str]:
     """Of the sources, from the manifest, which lists name, language and origin of each."""
     listed = mapping(run.manifest.get("settings")).get("sources")
     rows = listed if isinstance(listed, list) else []
-    return {
-        str(row[0]): str(row[1]) for row in rows if isinstance(row, list) and len(row) >= 2
-    }
+    return {str(row[0]): str(row[1]) for row in rows if isinstance(row, list) and len(row) >= 2}
 
 
 def _left_out(run: Run) -> str | None:

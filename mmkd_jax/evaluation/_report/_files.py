@@ -20,6 +20,7 @@ _LOG = logging.getLogger(__name__)
 # Control characters and halves of surrogate pairs: no HTML, and no font knows what to do with them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _MOST_SENTENCES = 200
+_LARGEST = 1e30  # beyond it a loss is as good as infinite, and pictures have no space for it
 
 
 class Curve(NamedTuple):
@@ -157,7 +158,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _curve(points: dict[int, float]) -> Curve:
     steps = sorted(points)
-    return Curve(np.array(steps, float), np.array([points[step] for step in steps], float))
+    values = np.array([points[step] for step in steps], float)
+    values[~(np.abs(values) < _LARGEST)] = np.nan
+    return Curve(np.array(steps, float), values)
 
 
 def _scores_in(metrics: dict[str, Curve]) -> dict[str, Any]:
@@ -193,8 +196,9 @@ def _similarity(path: Path, texts: Sequence[str | Sequence[str]] | None) -> Simi
     if not (np.isfinite(teacher).all() and np.isfinite(student).all()):
         _LOG.warning("%s is left out of the report: some numbers are not finite", path)
         return None
-    shown = np.s_[:_MOST_SENTENCES]
-    return Similarity(teacher[shown, shown], student[shown, shown], _texts(texts, count)[shown])
+    few = slice(_MOST_SENTENCES)
+    teacher, student = (cosines[few, few].clip(-1, 1) for cosines in (teacher, student))
+    return Similarity(teacher, student, _texts(texts, count)[few])
 
 
 def _texts(texts: Any, count: int) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from mmkd_jax.evaluation._languages import language_name
 from mmkd_jax.evaluation._report._files import Curve, Run
 from mmkd_jax.evaluation._report._html import Markup, element
 from mmkd_jax.evaluation._report._numbers import count, duration, percent, plural, short
-from mmkd_jax.evaluation._scores import mapping, number
+from mmkd_jax.evaluation._scores import number
 
 
 def headline(run: Run) -> Markup:
@@ -27,8 +27,8 @@ def headline(run: Run) -> Markup:
 def _kind(run: Run) -> str:
     method = str(run.config.get("method", "")).upper()
     total = number(run.config.get("total_steps"))
-    stopped = f", after {count(run.step)} of {count(total)} steps" if run.step < total else ""
-    return f"Report of {method or 'a'} run{stopped}" if method else f"Report of a run{stopped}"
+    stopped = f", at step {count(run.step)} of {count(total)}" if run.step < total else ""
+    return f"{method} run{stopped}" if method else f"Run{stopped}"
 
 
 def _reached(run: Run) -> Markup | None:
@@ -38,7 +38,7 @@ def _reached(run: Run) -> Markup | None:
         before = None
         if scores.before is not None:
             before = element("span", percent(scores.before), " → ", class_="from")
-        meaning = "of held-out sentences find their English counterpart, by cosine, among all"
+        meaning = "of held-out translations are nearest to their own English sentence"
         then = "" if scores.before is None else ", before training and now"
         return _large(before, percent(scores.after), meaning + then)
     loss = _finite(run.metrics.get("loss"))
@@ -61,14 +61,14 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         for name, code in (("Best", ordered[0]), ("Last", ordered[-1])):
             if len(ordered) > 1:
                 score = percent(run.scores.languages[code])
-                found.append((name, f"{language_name(code)}, {score}"))
+                found.append((f"{name}: {language_name(code)}", score))
     if run.step:
         found.append(("Steps", count(run.step)))
         batch = number(run.config.get("batch_size"))
         if batch > 0:
             found.append(("Pairs seen", short_count(run.step * batch)))
     if seconds := _seconds(run.speed.get("per_second/steps")):
-        found.append(("Time in steps", duration(seconds)))
+        found.append(("Training time", duration(seconds)))
     rate = _finite(run.speed.get("per_second/pairs"))
     if len(rate):
         found.append(("Speed", f"{short(float(np.median(rate)))} pairs/s"))
@@ -99,11 +99,7 @@ def _finite(curve: Curve | None) -> np.ndarray:
 
 def _trouble(run: Run) -> str:
     """What the reader should know before believing anything else."""
-    parts = []
     skipped = _finite(run.metrics.get("skipped"))
-    if len(skipped) and skipped[-1] > 0:
-        parts.append(f"{plural(skipped[-1], 'step')} skipped: loss or gradient was not finite.")
-    left_out = number(mapping(run.manifest).get("left_out"))
-    if left_out > 0:
-        parts.append(f"{plural(left_out, 'pair')} of the data left out: one side was empty.")
-    return " ".join(parts)
+    if not len(skipped) or skipped[-1] <= 0:
+        return ""
+    return f"{plural(skipped[-1], 'step')} skipped: loss or gradient was not finite."

@@ -1,7 +1,10 @@
 """Elements of HTML. Text is escaped unless it is known to be HTML already."""
 
 import html
+import re
 from typing import Any
+
+_WORD = re.compile(r"[^-._/]*(?:[-._/]|$)")
 
 
 class Markup(str):
@@ -70,6 +73,12 @@ def table(head: list[Any], rows: list[list[Any]], numeric: tuple[int, ...] = ())
     body = element("tbody", *(line("td", row) for row in rows))
     whole = element("table", element("thead", line("th", head)) if head else None, body)
     return element("div", whole, class_="scroll")
+
+
+def breakable(text: str) -> Markup:
+    """Text without spaces, which may be broken between its words but not within them."""
+    words = filter(None, _WORD.findall(text))
+    return joined(*(part for word in words for part in (word, Markup("<wbr>"))))
 
 
 def _attribute(name: str, value: Any) -> str:

@@ -1,16 +1,17 @@
 """Who taught whom."""
 
+from pathlib import Path
 from typing import Any
 
 from mmkd_jax.evaluation._report._files import Run
-from mmkd_jax.evaluation._report._html import Markup, element, section, table
+from mmkd_jax.evaluation._report._html import Markup, breakable, element, section, table
 from mmkd_jax.evaluation._report._numbers import count, short
 from mmkd_jax.evaluation._scores import mapping, number
 
 _FIELDS = {
     "layers": "Layers",
     "width": "Width",
-    "heads": "Attention heads",
+    "heads": "Heads",
     "hidden_width": "Inner width",
     "vocabulary_size": "Vocabulary",
 }
@@ -25,9 +26,7 @@ def models(run: Run) -> Markup | None:
     if not roles:
         return None
     rows = [["Started from", *(_source(run, role) for role in roles)]]
-    sizes = [_parameters(configs[role]) for role in roles]
-    if any(sizes):
-        rows.append(["Parameters", *(short(size) if size else "–" for size in sizes)])
+    rows.append(["Parameters", *(short(_parameters(configs[role])) for role in roles)])
     for field, name in _FIELDS.items():
         rows.append([name, *(_whole(configs[role].get(field)) for role in roles)])
     columns = tuple(range(1, len(roles) + 1))
@@ -39,21 +38,31 @@ def _source(run: Run, role: str) -> Markup | str:
     source = mapping(run.config.get(role)).get("source")
     if source is None:
         return "–"
-    return element("code", source) if source else "new weights"
+    # Of a folder the end: where it lies on one machine tells nobody else anything.
+    path = Path(str(source))
+    shown = "/".join(path.parts[-2:]) if path.is_absolute() else str(source)
+    return element("code", breakable(shown)) if source else "new weights"
 
 
 def _whole(value: Any) -> str:
     return count(number(value))
 
 
-def _parameters(config: dict[str, Any]) -> int:
-    """Of the encoder without heads; 0 if the config is of another version."""
-    import jax
-
-    from mmkd_jax.models import EncoderConfig, abstract_params
-
-    try:
-        shapes = abstract_params(EncoderConfig(**config), ())
-    except (TypeError, ValueError):
-        return 0
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+def _parameters(config: dict[str, Any]) -> float:
+    """Of the encoder without heads; not a number if a size is missing."""
+    width, inner, layers, words, positions, types = (
+        number(config.get(name))
+        for name in (
+            "width",
+            "hidden_width",
+            "layers",
+            "vocabulary_size",
+            "positions",
+            "token_types",
+        )
+    )
+    attention = 4 * (width + 1) * width
+    feed_forward = (width + 1) * inner + (inner + 1) * width
+    norm = 2 * width
+    tables = (words + positions + types) * width
+    return tables + norm + layers * (attention + feed_forward + 2 * norm)

@@ -9,8 +9,8 @@ from mmkd_jax.evaluation._report._numbers import percent
 from mmkd_jax.evaluation._report._pictures import ACCENT, BEFORE, INK, LINE, MUTED, Canvas, picture
 from mmkd_jax.evaluation._scores import Scores
 
-_ROW, _BAR = 24, 12
-_LONGEST = {True: 26, False: 17}  # letters of a name, by whether there is space
+_ROW, _THICK = 24, 12
+_LONGEST = 21  # letters of a name
 
 
 def retrieval(run: Run) -> Markup | None:
@@ -19,7 +19,7 @@ def retrieval(run: Run) -> Markup | None:
     if scores is None or not (scores.languages or scores.languages_before):
         return None
     compared = bool(scores.languages_before) or scores.before is not None
-    key = [("after", "after training")] + [("before", "before")] * compared
+    key = [("before", "before training"), ("after", "gained by training")]
     legend = element(
         "p",
         *(element("span", element("i", class_=name), text) for name, text in key),
@@ -30,8 +30,8 @@ def retrieval(run: Run) -> Markup | None:
         "Retrieval by language",
         element(
             "p",
-            "For each held-out translation the nearest English sentence is looked up. "
-            "Shown is how often it is the right one.",
+            "For each held-out translation the nearest English sentence is looked up, by cosine. "
+            "Shown is how often it is the right one, in percent.",
         ),
         legend if compared else None,
         picture(functools.partial(_draw, scores), label),
@@ -40,43 +40,50 @@ def retrieval(run: Run) -> Markup | None:
 
 
 def _draw(scores: Scores, width: float) -> Canvas:
-    rows = [(code, scores.languages.get(code), scores.languages_before.get(code))
-            for code in scores.ordered()]
-    wide = width > 500
-    left, right = (190, 58) if wide else (128, 52)
-    canvas = Canvas(width, _ROW * (len(rows) + 1) + 20)
-    longest = width - left - right
-    scale = longest / _upper([*rows, ("", scores.after, scores.before)])
-    _row(canvas, 4, "Mean", scores.after, scores.before, left, scale, bold=True)
-    canvas.bar(0, _ROW + 9, width, 1, LINE)
+    rows = [
+        (code, scores.languages.get(code), scores.languages_before.get(code))
+        for code in scores.ordered()
+    ]
+    left, right = (156, 48) if width > 500 else (138, 46)
+    canvas = Canvas(width, _ROW * (len(rows) + 2) + 12)
+    upper = _upper([*rows, ("", scores.after, scores.before)])
+    scale = (width - left - right) / upper
+    canvas.text(0, 15, "Mean", bold=True)
+    _bar(canvas, 0, scores.after, scores.before, left, scale, bold=True)
+    canvas.bar(0, _ROW + 3, width, 1, LINE)
     for number, (code, after, before) in enumerate(rows):
-        name = _cut(language_name(code), _LONGEST[wide])
-        _row(canvas, _ROW * (number + 1) + 16, name, after, before, left, scale)
+        top = _ROW * (number + 1) + 12
+        canvas.text(0, top + 15, _cut(language_name(code)))
+        _bar(canvas, top, after, before, left, scale)
+    base = canvas.height - 2
+    canvas.text(left, base, "0", MUTED, size=11)
+    canvas.text(width - right, base, f"{upper:.3g}\u00a0%", MUTED, size=11, align="right")
     return canvas
 
 
-def _row(
+def _bar(
     canvas: Canvas,
     top: float,
-    name: str,
     after: float | None,
     before: float | None,
     left: float,
     scale: float,
     bold: bool = False,
 ) -> None:
-    base = top + 15
-    canvas.text(0, base, name, bold=bold)
-    upper = top + (_ROW - _BAR) / 2 - 1.5
-    end = left
-    if after is not None:
-        end = max(end, left + after * scale)
-        canvas.bar(left, upper, max(after * scale, 1), _BAR, ACCENT)
-    if before is not None:
-        # Below the other bar and as long as it is, so that both lengths can be seen.
-        canvas.bar(left, upper + _BAR, max(before * scale, 1), 3, BEFORE)
-        end = max(end, left + before * scale)
-    canvas.text(end + 8, base, percent(after), INK if bold else MUTED, bold=bold)
+    """Up to where it was before, and from there to where it is now.
+
+    What was lost is a thin line: the thick bar always ends at what is now.
+    """
+    upper = top + (_ROW - _THICK) / 2 - 1
+    at_first = (before or 0.0) * scale
+    now = at_first if after is None else after * scale
+    canvas.bar(left, upper, max(min(at_first, now), 1), _THICK, BEFORE)
+    if now > at_first:
+        canvas.bar(left + at_first, upper, now - at_first, _THICK, ACCENT)
+    elif at_first > now:
+        canvas.bar(left + now, upper + _THICK / 2 - 1.5, at_first - now, 3, BEFORE)
+    shown = "–" if after is None else f"{after:.1f}"
+    canvas.text(left + max(now, at_first) + 8, top + 15, shown, INK, bold=bold)
 
 
 def _upper(rows: list[tuple[str, float | None, float | None]]) -> float:
@@ -85,8 +92,8 @@ def _upper(rows: list[tuple[str, float | None, float | None]]) -> float:
     return next((end for end in (5.0, 10.0, 25.0, 50.0, 100.0) if largest <= end), largest)
 
 
-def _cut(name: str, longest: int) -> str:
-    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1].rstrip() + "…"
 
 
 def _table(scores: Scores, compared: bool) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmkd_jax.evaluation._report._files import Run
-from mmkd_jax.evaluation._report._html import Markup, element, folded, section, table
+from mmkd_jax.evaluation._report._html import Markup, breakable, element, folded, section, table
 
 _LONGEST = 96
 
@@ -16,13 +16,13 @@ def settings(run: Run) -> Markup | None:
         return None
     usual = _defaults(run.config.get("method"))
     rows = [
-        [element("code", name), _value(value), _value(default)]
+        [element("code", breakable(name)), _value(value), _value(default)]
         for name, value, default in _changes(run.config, usual)
     ]
     whole = json.dumps(run.config, indent=2, ensure_ascii=False, sort_keys=True)
     changed = [
         element("p", "Where this run differs from the defaults."),
-        table(["Setting", "Here", "Default"], rows),
+        element("div", table(["Setting", "Here", "Default"], rows), class_="dense"),
     ]
     return section(
         "Settings",
@@ -59,7 +59,7 @@ def _changes(
 
 
 def _value(value: Any) -> Markup:
-    return element("span", _shown(value), class_="value")
+    return element("span", breakable(_shown(value)), class_="value")
 
 
 def _shown(value: Any) -> str:

@@ -95,7 +95,13 @@ def _draw(found: Similarity, shades: tuple[str, ...], width: float) -> Canvas:
         axes = canvas.axes(x, 24, each, each)
         axes.set_axis_off()
         axes.imshow(
-            cosines, colours, vmin=low, vmax=high, interpolation="none", aspect="auto", clip_on=False
+            cosines,
+            colours,
+            vmin=low,
+            vmax=high,
+            interpolation="none",
+            aspect="auto",
+            clip_on=False,
         )
     _scale(canvas, each + 46, 200 if wide else 140, colours, low)
     return canvas
@@ -108,13 +114,12 @@ def _frame(canvas: Canvas, x: float, y: float, size: float) -> None:
 def _scale(canvas: Canvas, y: float, width: float, colours: object, low: float) -> None:
     """Which shade is which cosine."""
     canvas.text(0, y + 9, f"{low:.1f}".replace("-", "−"), MUTED, size=11)
-    _frame_of = (27, y, width, 10)
-    canvas.bar(26, y - 1, width + 2, 12, LINE)
-    axes = canvas.axes(*_frame_of)
+    canvas.bar(31, y - 1, width + 2, 12, LINE)
+    axes = canvas.axes(32, y, width, 10)
     axes.set_axis_off()
     shades = np.linspace(0, 1, 64)[None]
     axes.imshow(shades, colours, interpolation="none", aspect="auto", clip_on=False)
-    canvas.text(width + 34, y + 9, "1.0, the same", MUTED, size=11)
+    canvas.text(width + 40, y + 9, "1.0, the same", MUTED, size=11)
 
 
 def _sentences(texts: list[tuple[str, ...]]) -> Markup | None:

@@ -9,7 +9,7 @@ STYLE = """
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #111417; --ink: #e9ebee; --muted: #9aa4af; --line: #2a2f36;
-    --accent: #62a0f0; --before: #75808c; --raised: #191d22;
+    --accent: #62a0f0; --before: #5c6672; --raised: #191d22;
   }
 }
 * { box-sizing: border-box; }
@@ -39,7 +39,7 @@ code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; fo
 .figure .from { color: var(--muted); font-weight: 300; white-space: nowrap; }
 .reached p:last-child { font-size: 18px; color: var(--muted); }
 .facts {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 28px 24px;
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 28px 24px;
   margin: 56px 0 0; padding: 28px 0 0; border-top: 1px solid var(--line);
 }
 dt { font-size: 14px; color: var(--muted); }
@@ -54,15 +54,17 @@ svg * { stroke-linejoin: round; }
 .legend { display: flex; gap: 24px; font-size: 14px; margin: 20px 0 0; }
 .legend span { display: flex; align-items: center; gap: 8px; }
 .legend i { width: 18px; height: 10px; background: var(--accent); }
-.legend i.before { height: 3px; background: var(--before); }
+.legend i.before { background: var(--before); }
 
 .scroll { overflow-x: auto; margin-top: 20px; }
 table { width: 100%; border-collapse: collapse; font-size: 15px; }
 th { text-align: left; font-weight: 400; font-size: 14px; color: var(--muted); }
-th, td { padding: 8px 24px 8px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { padding: 6px 24px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
-td code { overflow-wrap: anywhere; white-space: normal; }
+.number code { white-space: normal; }
+.dense td { padding-top: 5px; padding-bottom: 5px; font-size: 14px; }
+.dense code { font-size: 13px; }
 .value { overflow-wrap: anywhere; }
 table code { color: inherit; }
 .share { min-width: 72px; padding-top: 7px; }
@@ -76,7 +78,7 @@ pre {
 }
 .sentences { padding-left: 2.2em; font-size: 15px; color: var(--muted); }
 .sentences li { padding: 4px 0; }
-.sentences span { display: block; color: var(--ink); }
+.sentences span { display: block; color: var(--ink); text-align: left; }
 .sentences .translation { color: var(--muted); }
 footer { margin-top: 96px; font-size: 14px; color: var(--muted); }
 
@@ -99,7 +101,7 @@ footer { margin-top: 96px; font-size: 14px; color: var(--muted); }
   main { max-width: none; padding: 0; }
   section { margin-top: 40px; }
   h2, .legend, section > p { break-after: avoid; }
-  .picture, tr { break-inside: avoid; }
+  p, .picture, tr { break-inside: avoid; }
   summary { color: var(--ink); }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0; }
 }
