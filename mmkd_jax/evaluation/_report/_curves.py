@@ -9,12 +9,13 @@ import numpy as np
 from mmkd_jax.evaluation._report._files import Curve, Run
 from mmkd_jax.evaluation._report._html import Markup, element, section
 from mmkd_jax.evaluation._report._numbers import count, short
-from mmkd_jax.evaluation._report._pictures import ACCENT, LINE, MUTED, Canvas, picture
+from mmkd_jax.evaluation._report._pictures import ACCENT, LINE, MUTED, Box, Canvas, picture
 
 _LEVELS = ("token", "word", "sentence", "structure")
 _NOT_LOSSES = ("loss", "finite", "gradient_norm", "learning_rate", "skipped", "epoch")
 _POINTS = 300  # of a curve; more than a picture has pixels for
 _HEIGHT, _GAP, _AXIS = 126, 36, 26
+_TICKS = 34  # space for the numbers beside a curve
 
 
 class _Panel(NamedTuple):
@@ -58,65 +59,49 @@ def _panels(run: Run) -> list[_Panel]:
     ]
 
 
-def _draw(panels: list[_Panel], width: float) -> Canvas:
-    columns = 3 if width > 500 else 2
+def _draw(panels: list[_Panel], width: int | float) -> Canvas:
+    columns, space = (3, 28) if width > 500 else (2, 22)
     rows = -(-len(panels) // columns)
-    space = 28 if width > 500 else 22
     each = (width - space * (columns - 1)) / columns
     canvas = Canvas(width, rows * (_HEIGHT + _GAP) + _AXIS)
-    last = max(panel.curve.steps[-1] for panel in panels)
+    last = max(panel.curve.steps[-1] for panel in panels) or 1.0
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
-        is_lowest = number + columns >= len(panels)
-        place = column * (each + space), row * (_HEIGHT + _GAP)
-        _draw_panel(canvas, panel, *place, each, last, is_lowest)
+        box = Box(column * (each + space), row * (_HEIGHT + _GAP), each, _HEIGHT)
+        _draw_panel(canvas, panel, box, last)
+        if number + columns >= len(panels):  # the lowest of its column
+            base = box.y + _HEIGHT + 20
+            canvas.text(box.x + _TICKS, base, "0", MUTED, size=11)
+            canvas.text(box.x + each, base, f"{count(last)} steps", MUTED, size=11, align="right")
     return canvas
 
 
-def _draw_panel(
-    canvas: Canvas, panel: _Panel, x: float, y: float, width: float, last: float, is_lowest: bool
-) -> None:
-    steps, values = _thinned(panel.curve)
-    finite = panel.curve.values[np.isfinite(panel.curve.values)]
-    canvas.text(x, y + 13, panel.title, bold=True)
-    canvas.text(x, y + 31, f"{short(finite[0])} → {short(finite[-1])}", MUTED, size=12)
-    left, top, height = 34, 42, _HEIGHT - 42
-    axes = canvas.axes(x + left, y + top, width - left, height)
-    axes.plot(steps, values, color=ACCENT, linewidth=1.75, clip_on=False, solid_capstyle="round")
-    low, high = _limits(values)
-    axes.set(xlim=(0, last or 1), ylim=(low, high))
+def _draw_panel(canvas: Canvas, panel: _Panel, box: Box, last: int | float) -> None:
+    known = panel.curve.values[np.isfinite(panel.curve.values)]
+    canvas.text(box.x, box.y + 13, panel.title, bold=True)
+    canvas.text(box.x, box.y + 31, f"{short(known[0])} → {short(known[-1])}", MUTED, size=12)
+    curve = _thinned(panel.curve)
+    axes = canvas.axes(Box(box.x + _TICKS, box.y + 42, box.width - _TICKS, box.height - 42))
+    axes.plot(*curve, color=ACCENT, linewidth=1.75, clip_on=False, solid_capstyle="round")
+    low, high = _limits(curve.values)
+    axes.set(xlim=(0, last), ylim=(low, high), xticks=[])
     axes.grid(axis="y", color=LINE, linewidth=1, clip_on=False)
     axes.set_axisbelow(True)
-    axes.set_yticks(ticks := _ticks(low, high), [short(tick) for tick in ticks])
-    axes.set_xticks([])
-    _dots(canvas, steps, values, x + left, y + top, width - left, height, last or 1, low, high)
-    if is_lowest:
-        base = y + _HEIGHT + 20
-        canvas.text(x + left, base, "0", MUTED, size=11)
-        canvas.text(x + width, base, f"{count(last)} steps", MUTED, size=11, align="right")
+    ticks = _ticks(low, high)
+    axes.set_yticks(ticks, [short(tick) for tick in ticks])
+    for index in _dotted(curve.values):
+        x, y = axes.transData.transform((curve.steps[index], curve.values[index]))
+        canvas.dot(x, canvas.height - y, 2.75, ACCENT)
 
 
-def _dots(
-    canvas: Canvas,
-    steps: np.ndarray,
-    values: np.ndarray,
-    left: float,
-    top: float,
-    width: float,
-    height: float,
-    last: float,
-    low: float,
-    high: float,
-) -> None:
+def _dotted(values: np.ndarray) -> np.ndarray:
     """The last point, and those that no line reaches because their neighbours are not finite."""
     finite = np.isfinite(values)
     before = np.concatenate([[False], finite[:-1]])
     after = np.concatenate([finite[1:], [False]])
     alone = finite & ~before & ~after
     alone[np.flatnonzero(finite)[-1]] = True
-    for index in np.flatnonzero(alone):
-        across = left + width * steps[index] / last
-        canvas.dot(across, top + height * (high - values[index]) / (high - low), 2.75, ACCENT)
+    return np.flatnonzero(alone)
 
 
 def _thinned(curve: Curve) -> Curve:
@@ -142,7 +127,7 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low if low == 0 else low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: int | float, high: int | float) -> list[float]:
     """Two or three round numbers."""
     from matplotlib.ticker import MaxNLocator
 

@@ -59,7 +59,7 @@ def _left_out(run: Run) -> str | None:
     return f" {plural(left_out, 'more pair')} had an empty side." if left_out > 0 else None
 
 
-def _table(sources: list[_Source], largest: float) -> Markup:
+def _table(sources: list[_Source], largest: int | float) -> Markup:
     rows = [
         [source.name, _language(source.language), _bar(source.pairs, largest), count(source.pairs)]
         for source in sources
@@ -72,6 +72,6 @@ def _language(code: str) -> Markup | str:
     return joined(name, " ", element("code", code)) if name != code else code
 
 
-def _bar(pairs: float, largest: float) -> Markup:
+def _bar(pairs: float, largest: int | float) -> Markup:
     share = 100 * pairs / largest if largest else 0
     return element("div", element("i", style=f"width:{share:.1f}%"), class_="share")

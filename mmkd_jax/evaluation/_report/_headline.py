@@ -78,7 +78,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return found
 
 
-def short_count(value: float) -> str:
+def short_count(value: int | float) -> str:
     """Whole up to a million, then three digits."""
     return count(value) if value < 1e6 else short(value)
 

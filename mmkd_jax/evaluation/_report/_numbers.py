@@ -3,17 +3,17 @@
 import math
 
 
-def percent(value: float | None) -> str:
+def percent(value: int | float | None) -> str:
     """One digit behind the point; a dash where nothing is known."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.1f}\u00a0%"
 
 
-def count(value: float) -> str:
+def count(value: int | float) -> str:
     """Whole, with thin spaces between thousands."""
     return f"{round(value):,}".replace(",", "\u202f") if math.isfinite(value) else "–"
 
 
-def short(value: float) -> str:
+def short(value: int | float) -> str:
     """Three digits: 0.113, 13.5, 219, 26k, 8.5e-6.
 
     Example:
@@ -33,7 +33,7 @@ def short(value: float) -> str:
     return f"{value:.0f}" if size >= 100 else f"{value:.3g}"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """In the two largest units.
 
     Example:
@@ -48,6 +48,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
 
 
-def plural(number: float, one: str, many: str | None = None) -> str:
+def plural(number: int | float, one: str, many: str | None = None) -> str:
     """A count with its noun."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"

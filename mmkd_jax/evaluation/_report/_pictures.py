@@ -12,7 +12,7 @@ import html
 import re
 from collections.abc import Callable
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmkd_jax.evaluation._report._html import Markup, element
 
@@ -33,6 +33,15 @@ _SETTINGS = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
+class Box(NamedTuple):
+    """A rectangle of pixels, by its upper left corner."""
+
+    x: int | float
+    y: int | float
+    width: int | float
+    height: int | float
+
+
 class Canvas:
     """An area of pixels, counted from the upper left corner.
 
@@ -41,7 +50,7 @@ class Canvas:
       height: In pixels.
     """
 
-    def __init__(self, width: float, height: float):
+    def __init__(self, width: int | float, height: int | float):
         from matplotlib.figure import Figure
 
         self.width, self.height = width, height
@@ -55,11 +64,11 @@ class Canvas:
 
     def text(
         self,
-        x: float,
-        y: float,
+        x: int | float,
+        y: int | float,
         text: str,
         colour: str = INK,
-        size: float = 13,
+        size: int | float = 13,
         align: str = "left",
         bold: bool = False,
     ) -> None:
@@ -71,28 +80,23 @@ class Canvas:
         weight = "bold" if bold else "normal"
         self.ground.text(x, y, mark, color=colour, fontsize=size, ha=align, fontweight=weight)
 
-    def bar(self, x: float, y: float, width: float, height: float, colour: str) -> None:
+    def bar(self, box: Box, colour: str) -> None:
         """Fills a rectangle."""
         from matplotlib.patches import Rectangle
 
-        self._add(Rectangle((x, y), width, height, facecolor=colour, linewidth=0))
+        self._add(Rectangle(box[:2], *box[2:], facecolor=colour, linewidth=0))
 
-    def dot(self, x: float, y: float, radius: float, colour: str) -> None:
+    def dot(self, x: int | float, y: int | float, radius: int | float, colour: str) -> None:
         """Fills a circle."""
         from matplotlib.patches import Circle
 
         self._add(Circle((x, y), radius, facecolor=colour, linewidth=0))
 
-    def axes(self, x: float, y: float, width: float, height: float) -> Any:
-        """Axes of matplotlib in a rectangle, on transparent ground and without a frame."""
-        axes = self.figure.add_axes(
-            (
-                x / self.width,
-                1 - (y + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
-        )
+    def axes(self, box: Box) -> Any:
+        """Axes of matplotlib, on transparent ground and without a frame."""
+        left, bottom = box.x / self.width, 1 - (box.y + box.height) / self.height
+        size = box.width / self.width, box.height / self.height
+        axes = self.figure.add_axes((left, bottom, *size))
         axes.patch.set_visible(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -105,7 +109,7 @@ class Canvas:
         patch.set_clip_path(None)
 
 
-def picture(draw: Callable[[float], Canvas], label: str) -> Markup:
+def picture(draw: Callable[[int | float], Canvas], label: str) -> Markup:
     """A picture in two widths, of which the page shows the one that fits.
 
     Args:

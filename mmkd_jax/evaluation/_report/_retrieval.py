@@ -6,7 +6,16 @@ from mmkd_jax.evaluation._languages import language_name
 from mmkd_jax.evaluation._report._files import Run
 from mmkd_jax.evaluation._report._html import Markup, element, folded, section, table
 from mmkd_jax.evaluation._report._numbers import percent
-from mmkd_jax.evaluation._report._pictures import ACCENT, BEFORE, INK, LINE, MUTED, Canvas, picture
+from mmkd_jax.evaluation._report._pictures import (
+    ACCENT,
+    BEFORE,
+    INK,
+    LINE,
+    MUTED,
+    Box,
+    Canvas,
+    picture,
+)
 from mmkd_jax.evaluation._scores import Scores
 
 _ROW, _THICK = 24, 12
@@ -39,7 +48,7 @@ def retrieval(run: Run) -> Markup | None:
     )
 
 
-def _draw(scores: Scores, width: float) -> Canvas:
+def _draw(scores: Scores, width: int | float) -> Canvas:
     rows = [
         (code, scores.languages.get(code), scores.languages_before.get(code))
         for code in scores.ordered()
@@ -50,7 +59,7 @@ def _draw(scores: Scores, width: float) -> Canvas:
     scale = (width - left - right) / upper
     canvas.text(0, 15, "Mean", bold=True)
     _bar(canvas, 0, scores.after, scores.before, left, scale, bold=True)
-    canvas.bar(0, _ROW + 3, width, 1, LINE)
+    canvas.bar(Box(0, _ROW + 3, width, 1), LINE)
     for number, (code, after, before) in enumerate(rows):
         top = _ROW * (number + 1) + 12
         canvas.text(0, top + 15, _cut(language_name(code)))
@@ -63,11 +72,11 @@ def _draw(scores: Scores, width: float) -> Canvas:
 
 def _bar(
     canvas: Canvas,
-    top: float,
+    top: int | float,
     after: float | None,
     before: float | None,
-    left: float,
-    scale: float,
+    left: int | float,
+    scale: int | float,
     bold: bool = False,
 ) -> None:
     """Up to where it was before, and from there to where it is now.
@@ -77,11 +86,11 @@ def _bar(
     upper = top + (_ROW - _THICK) / 2 - 1
     at_first = (before or 0.0) * scale
     now = at_first if after is None else after * scale
-    canvas.bar(left, upper, max(min(at_first, now), 1), _THICK, BEFORE)
+    canvas.bar(Box(left, upper, max(min(at_first, now), 1), _THICK), BEFORE)
     if now > at_first:
-        canvas.bar(left + at_first, upper, now - at_first, _THICK, ACCENT)
+        canvas.bar(Box(left + at_first, upper, now - at_first, _THICK), ACCENT)
     elif at_first > now:
-        canvas.bar(left + now, upper + _THICK / 2 - 1.5, at_first - now, 3, BEFORE)
+        canvas.bar(Box(left + now, upper + _THICK / 2 - 1.5, at_first - now, 3), BEFORE)
     shown = "–" if after is None else f"{after:.1f}"
     canvas.text(left + max(now, at_first) + 8, top + 15, shown, INK, bold=bold)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmkd_jax.evaluation._report._files import Run, Similarity
 from mmkd_jax.evaluation._report._html import Markup, element, folded, joined, section
-from mmkd_jax.evaluation._report._pictures import LINE, MUTED, Canvas, picture
+from mmkd_jax.evaluation._report._pictures import LINE, MUTED, Box, Canvas, picture
 
 # From far to near, on light ground and on dark: one hue, evenly lighter or darker.
 _SHADES = {
@@ -72,54 +72,41 @@ def _agreement(found: Similarity) -> float | None:
     return float(np.corrcoef(teacher, student)[0, 1])
 
 
-def _draw(found: Similarity, shades: tuple[str, ...], width: float) -> Canvas:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    colours = LinearSegmentedColormap.from_list("near", shades)
-    wide = width > 500
-    space = 40 if wide else 16
+def _draw(found: Similarity, shades: tuple[str, ...], width: int | float) -> Canvas:
+    space = 40 if width > 500 else 16
     each = (width - space) / 2
-    canvas = Canvas(width, each + 78)
-    others = ~np.eye(len(found.teacher), dtype=bool)
-    low = min(found.teacher[others].min(), found.student[others].min())
-    low, high = np.floor(low * 10) / 10, 1.0
-    if not low < high:
-        low = high - 0.1
-    for number, (title, reads, cosines) in enumerate(
-        (("Teacher", "English", found.teacher), ("Student", "translations", found.student))
+    canvas = Canvas(width, each + 56)
+    low = _lowest(found)
+    for x, title, reads, cosines in (
+        (0, "Teacher", "English", found.teacher),
+        (each + space, "Student", "translations", found.student),
     ):
-        x = number * (each + space)
         canvas.text(x, 13, title, bold=True)
         canvas.text(x + each, 13, reads, MUTED, size=12, align="right")
-        _frame(canvas, x, 24, each)
-        axes = canvas.axes(x, 24, each, each)
-        axes.set_axis_off()
-        axes.imshow(
-            cosines,
-            colours,
-            vmin=low,
-            vmax=high,
-            interpolation="none",
-            aspect="auto",
-            clip_on=False,
-        )
-    _scale(canvas, each + 46, 200 if wide else 140, colours, low)
+        _map(canvas, Box(x, 24, each, each), (cosines - low) / (1 - low), shades)
+    # Which shade is which cosine.
+    top = each + 42
+    canvas.text(0, top + 9, f"{low:.1f}".replace("-", "−"), MUTED, size=11)
+    _map(canvas, Box(32, top, 160, 10), np.linspace(0, 1, 64)[None], shades)
+    canvas.text(202, top + 9, "1.0, the same", MUTED, size=11)
     return canvas
 
 
-def _frame(canvas: Canvas, x: float, y: float, size: float) -> None:
-    canvas.bar(x - 1, y - 1, size + 2, size + 2, LINE)
+def _lowest(found: Similarity) -> float:
+    """Where the scale begins, for both maps alike: a round number below all cosines."""
+    lowest = min(found.teacher.min(), found.student.min())
+    return min(float(np.floor(lowest * 10) / 10), 0.9)
 
 
-def _scale(canvas: Canvas, y: float, width: float, colours: object, low: float) -> None:
-    """Which shade is which cosine."""
-    canvas.text(0, y + 9, f"{low:.1f}".replace("-", "−"), MUTED, size=11)
-    canvas.bar(31, y - 1, width + 2, 12, LINE)
-    axes = canvas.axes(32, y, width, 10)
+def _map(canvas: Canvas, box: Box, values: np.ndarray, shades: tuple[str, ...]) -> None:
+    """Numbers from 0 to 1 as shades, in a thin frame."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    canvas.bar(Box(box.x - 1, box.y - 1, box.width + 2, box.height + 2), LINE)
+    axes = canvas.axes(box)
     axes.set_axis_off()
-    shades = np.linspace(0, 1, 64)[None]
-    axes.imshow(shades, colours, interpolation="none", aspect="auto", clip_on=False)
-    canvas.text(width + 40, y + 9, "1.0, the same", MUTED, size=11)
+    colours = LinearSegmentedColormap.from_list("near", shades)
+    axes.imshow(values, colours, vmin=0, vmax=1, interpolation="none", aspect="auto", clip_on=False)
 
 
 def _sentences(texts: list[tuple[str, ...]]) -> Markup | None:
