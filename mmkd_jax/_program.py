@@ -9,8 +9,10 @@ from absl import app
 from absl import logging as absl_logging
 
 
-def start(main: Callable[[], int], name: str) -> None:
+def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> None:
     """Parses the flags, runs the program, and exits with its code.
+
+    A program that takes paths gets what is not a flag as a list.
 
     Mistakes of the user (a field that does not exist, a folder that is not there) end in one
     line that says so; errors of the program keep their traceback.
@@ -29,7 +31,7 @@ def start(main: Callable[[], int], name: str) -> None:
     # That PyTorch is missing is no news.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-    def run(_: list[str]) -> None:
+    def run(arguments: list[str]) -> None:
         # What libraries log in passing is not for the one who waits for the run.
         absl_logging.set_verbosity(absl_logging.WARNING)
         ours = logging.StreamHandler()
@@ -38,6 +40,6 @@ def start(main: Callable[[], int], name: str) -> None:
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
         logger.propagate = False
-        sys.exit(main())
+        sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)

@@ -29,13 +29,15 @@ def train(settings: Any, path: str) -> int:
     """Trains in a workdir; returns the exit code."""
     import jax
 
-    from mmkd_jax import config, training
+    from mmkd_jax import config, evaluation, training
     from mmkd_jax.runs import RUNS
 
     _keep_compiled(path)
     workdir = training.Workdir(path)
     with workdir.lock():
         workdir.check_config(config.to_dict(settings), _MAY_CHANGE)
+        if jax.process_index() == 0:
+            evaluation.write_versions(workdir.path)
         run = RUNS[settings.method](settings, workdir.path)
         mesh = training.make_mesh(settings.mesh)
         schedule = training.Schedule(
