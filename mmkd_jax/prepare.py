@@ -10,6 +10,7 @@ which the extra "beam" brings. The flag may be repeated, once for each of Beam's
 """
 
 import dataclasses
+import logging
 import re
 import sys
 from collections.abc import Sequence

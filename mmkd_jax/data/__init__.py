@@ -5,8 +5,10 @@ and hold no more of a file in memory than they must. What cannot be read is a `R
 line and reason; ``on_error="skip"`` leaves it out instead. Whatever is left out is counted in a
 `Report`, and logged where the caller passed none.
 
-Records become subwords, on disk (`prepare_pairs`) or in memory (`tokenize_pairs`); a `Plan` says
-which of them make up which batch; `Batches` makes these ahead of the device, from any step on.
+`open_sources` finds corpora by a description. Their pairs become subwords, on disk
+(`prepare_pairs`, or `prepare_pairs_with_beam` on a cluster) or in memory (`tokenize_pairs`); a
+`Plan` says which of them make up which batch; `Batches` makes these ahead of the device, from any
+step on. `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
 
 `mmkd_jax.data.sample` is a small parallel corpus that comes with the package.
 

@@ -268,7 +268,7 @@ def write_shard(
     temporary = folder / f".{stem.name}{uuid.uuid4().hex}"
     lengths, empty = [np.zeros((0, 4), np.uint16)], 0
     # Pairs are read in random order, so that each is a group of its own; alone they are too short
-    # for compression to gain more than a quarter, and unpacking takes as long as reading.
+    # for compression to gain more than a quarter, and unpacking makes reading half as slow again.
     options = "group_size:1,uncompressed"
     with contextlib.closing(ArrayRecordWriter(str(temporary), options)) as writer:
         for part in parts:

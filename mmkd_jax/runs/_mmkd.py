@@ -58,9 +58,7 @@ class MMKDRun:
         """The folder of prepared pairs."""
         return Path(self.settings.pairs.folder or self.folder / "prepared")
 
-    def prepare(
-        self, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
-    ) -> Path | str | None:
+    def prepare(self, part: int = 0, parts: int = 1, beam: Sequence[str] = ()) -> Path | str | None:
         """Tokenises the pairs, or one of several processes' part of them.
 
         Args:
@@ -88,7 +86,11 @@ class MMKDRun:
         key = jax.random.key(settings.seed)
         wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
         teacher_config, teacher = load_model(
-            settings.teacher, self._tokenizer("teacher"), mesh, jax.random.fold_in(key, _TEACHER), ()
+            settings.teacher,
+            self._tokenizer("teacher"),
+            mesh,
+            jax.random.fold_in(key, _TEACHER),
+            (),
         )
         student_config, student = load_model(
             settings.student,
@@ -252,7 +254,8 @@ class MMKDRun:
         def evaluate(state: training.TrainState) -> dict[str, float]:
             encoder.params = training.local_copy(state.best_params["encoder"], mesh)
             found = evaluation.retrieval_by_language(encoder.encode, by_language)
-            return {f"retrieval/{name}": 100 * score for name, score in found.items()}
+            to_english = found["to_english"].items()
+            return {f"retrieval/{name}": 100 * score for name, score in to_english}
 
         return evaluate
 

@@ -168,9 +168,7 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-def _new_params(
-    config: models.EncoderConfig, mesh: Mesh, key: Array, heads: Sequence[str]
-) -> Tree:
+def _new_params(config: models.EncoderConfig, mesh: Mesh, key: Array, heads: Sequence[str]) -> Tree:
     shardings = models.param_shardings(config, mesh, heads=heads)
     draw = jax.jit(
         lambda key: models.initial_params(config, key, heads=heads), out_shardings=shardings

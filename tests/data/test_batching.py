@@ -3,13 +3,24 @@
 import dataclasses
 import pickle
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmkd_jax.data import Sampling, plan_pairs, plan_tagged
+from mmkd_jax.data import (
+    Report,
+    Sampling,
+    Source,
+    plan_pairs,
+    plan_tagged,
+    read_tsv,
+    tokenize_pairs,
+)
+from tests.data.vocabularies import bert
+from tests.shared_data import FOLDER, needs_shared_data
 
 COUNTS = [120, 50, 10]
 LANGUAGES = np.repeat(np.arange(3), COUNTS)
@@ -226,3 +237,29 @@ def test_hash_tells_other_english_rows_apart():
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@needs_shared_data
+def test_slots_hold_tokens():
+    def some(pairs):
+        return [tuple(pair[:2]) for pair in islice(pairs, 0, None, 25)]
+
+    report = Report()
+    short = [
+        Source(path.name, path.name[9:11], some(read_tsv(path, report=report)))
+        for path in sorted((FOLDER / "tatoeba_pairs").glob("train*"))
+    ]
+    (path,) = (FOLDER / "pydocs").glob("*.gz")
+    long = [
+        Source(f"docs {code}", code, some(read_tsv(path, "en", code, report=report)))
+        for code in ("es", "fr", "ja", "ko", "tr", "zh")
+    ]
+    found = tokenize_pairs([*short, *long], bert("uncased"), bert("multilingual-cased"))
+    sampling = Sampling(found.languages, english_fraction=0.1)
+    plan = plan_pairs(found.lengths[:, :3], sampling, 16)
+    assert len(plan.shapes) == 6
+    real = plan.lengths_of(sampling.draw(0)).sum(axis=0)
+    slots = 16 * plan.shape_counts(0) @ plan.shapes
+    assert real[2] / slots[2] > 0.85
+    views = np.array([1, 1, 2])
+    assert (real @ views) / (slots @ views) > 0.75

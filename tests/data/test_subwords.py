@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmkd_jax.data import SubwordTokenizer, paired_words, word_spans
+from mmkd_jax.data import (
+    SubwordTokenizer,
+    decode_pairs,
+    encode_pairs,
+    layout_of,
+    paired_words,
+    word_spans,
+)
 from tests.data.vocabularies import TEXTS, bert, byte_level, unigram, words_of_letters
 
 KINDS = {
@@ -62,6 +69,33 @@ def found(kind, text):
             [["["], ["SE", "##P"], ["]"], ["["], ["MA", "##S", "##K"], ["]"]],
         ),
         ("cased", "", []),
+        # Thai: no spaces, marks above and below, which uncased BERT drops.
+        ("multilingual", "สวัสดีครับ", [["ส", "##ว", "##ัส", "##ดี", "##คร", "##ับ"]]),
+        ("uncased", "ครับ ที่", [["[UNK]"], ["ท"]]),
+        # Arabic: a shadda within the word.
+        ("multilingual", "العبّارة", [["ال", "##عب", "##ّ", "##ارة"]]),
+        ("uncased", "العبّارة", [["ا", "##ل", "##ع", "##ب", "##ا", "##ر", "##ة"]]),
+        # Amharic: in none of these vocabularies.
+        ("multilingual", "ጀልባው በሦስት ok", [["[UNK]"], ["[UNK]"], ["ok"]]),
+        # Chinese and Japanese: Han alone, kana together.
+        ("multilingual", "東京タワーに", [["東"], ["京"], ["タ", "##ワー", "##に"]]),
+        # Korean: uncased BERT takes syllables apart, into more characters than the word has.
+        ("multilingual", "한국어 안녕", [["한국", "##어"], ["안", "##녕"]]),
+        ("uncased", "한국어", [["ᄒ", "##ᅡ", "##ᆫ", "##ᄀ", "##ᅮ", "##ᆨ", "##ᄋ", "##ᅥ"]]),
+        # Joiners and marks of Indic scripts.
+        ("multilingual", "ക്\u200dഷ നന്\u200d", [["ക", "##്", "##ഷ"], ["ന", "##ന്"]]),
+        ("uncased", "क्षि की", [["क", "##ष", "##ि"], ["क", "##ी"]]),
+        ("uncased", "x\U0001f469\u200d\U0001f467y ok", [["[UNK]"], ["ok"]]),
+        # Soft hyphens within a word, and one that is all there is.
+        ("cased", "Häuser\u00adblock \u00ad x", [["H", "##ä", "##user", "##block"], None, ["x"]]),
+        # Two marks on a letter; a mark on a capital I.
+        ("uncased", "ka\u0301\u0323t", [["kat"]]),
+        ("multilingual", "ka\u0301\u0323t i\u0307", [["[UNK]"], ["[UNK]"]]),
+        # A zero-width space parts words; the tokenizer drops it and goes on.
+        ("multilingual", "ab\u200bcd \u200e x", [["ab"], ["##c", "##d"], None, ["x"]]),
+        # Too long for WordPiece, outside the vocabulary, or no character at all.
+        ("multilingual", "W" * 101 + " ok", [["[UNK]"], ["ok"]]),
+        ("multilingual", "\U0001f642 ok \ufffd", [["[UNK]"], ["ok"], None]),
     ],
 )
 def test_subwords_of_real_vocabularies(kind, text, expected):
@@ -242,3 +276,25 @@ def test_what_is_no_fast_tokenizer_is_an_error():
 
     with pytest.raises(ValueError, match=r"lacks \['cls', 'sep', 'pad'\]"):
         SubwordTokenizer(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
+
+
+@pytest.mark.parametrize("most", [3, 7, 20])
+def test_pairs_of_real_vocabularies_under_truncation(most):
+    teacher, student = bert("uncased"), bert("multilingual-cased")
+    texts = [*TEXTS, "Cafe\u0301 \u0301 co\u00adoperate \U0001f642 ok"]
+    encoded = encode_pairs(
+        [(text, text) for text in texts], [0] * len(texts), teacher, student, most
+    )
+    taken = decode_pairs(encoded.records, layout_of(teacher, student))
+    for row, text in enumerate(texts):
+        count = taken.words[row]
+        spans = word_spans(text)
+        sides = [tokenizer.encode([text]) for tokenizer in (teacher, student)]
+        kept = [(s.first >= 0) & (s.first + s.count <= most) for s in sides]
+        paired = np.flatnonzero(kept[0] & kept[1])
+        assert count == len(paired)
+        assert count < len(spans) or most == 20
+        np.testing.assert_array_equal(taken.teacher_first[row, :count], sides[0].first[paired])
+        np.testing.assert_array_equal(taken.student_first[row, :count], sides[1].first[paired])
+        np.testing.assert_array_equal(taken.student_count[row, :count], sides[1].count[paired])
+        assert (taken.lengths[row] == [min(most, len(s.ids)) for s in (*sides, sides[1])]).all()

@@ -58,6 +58,7 @@ class ChunkTags:
         self.scheme = None if scheme is None else scheme_name(scheme)
         self.to = None if to is None else scheme_name(to)
         self.tags, self.repair = tags, repair
+        self._allowed = frozenset(tags or ())
         self.repaired = ""  # what was illegal about the last sequence
         # Most sequences hold no neighbours that have not been seen before.
         self._fine: set[tuple[str | None, str | None]] = set()
@@ -82,7 +83,7 @@ class ChunkTags:
                     tags, self.repaired = convert(tags, self.scheme), str(error)
             if self.to not in (None, self.scheme):
                 tags = convert(tags, self.to)
-        if self.tags is not None:
+        if self.tags is not None and not self._allowed.issuperset(tags):
             for position, tag in enumerate(tags):
                 if tag not in self.tags:
                     raise Misplaced(position, "a tag outside the set", repr(tag))
