@@ -54,7 +54,8 @@ def get_config(arg: str = ""):
         f"django_{language}": _catalogue(catalogues, language, "train") for language in _LANGUAGES
     }
     config.pairs.held_out = {
-        f"django_{language}": _catalogue(catalogues, language, "held_out") for language in _LANGUAGES
+        f"django_{language}": _catalogue(catalogues, language, "held_out")
+        for language in _LANGUAGES
     }
     return config
 

@@ -157,7 +157,9 @@ def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
     # Sizes too: pairs that were prepared from a shorter file are not those of the whole one.
     size = sum(file.stat().st_size for file in files if file.is_file())
     origin = f"{json.dumps(spec, sort_keys=True, default=str)}, {size} bytes"
-    return Source(name, language, _Reading(reader.read, language, arguments, limit, part, share), origin)
+    return Source(
+        name, language, _Reading(reader.read, language, arguments, limit, part, share), origin
+    )
 
 
 def _check_arguments(where: str, kind: str, reader: _Reader, arguments: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ def save_similarity(
         path,
         teacher=_cosines(teacher(english)),
         student=_cosines(student(translations)),
-        texts=np.frombuffer(json.dumps(chosen, ensure_ascii=False).encode(), np.uint8),
+        texts=np.array(json.dumps(chosen, ensure_ascii=False)),
     )
 
 
