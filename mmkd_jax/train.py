@@ -54,7 +54,8 @@ def train(settings: Any, path: str) -> int:
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
         if jax.process_index() == 0:
-            training.write_atomically(workdir.results, json.dumps(outcome.scores, indent=2) + "\n")
+            results = run.results(outcome.before, outcome.scores)
+            training.write_atomically(workdir.results, json.dumps(results, indent=2) + "\n")
     return 0
 
 

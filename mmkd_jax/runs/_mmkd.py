@@ -159,6 +159,23 @@ class MMKDRun:
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
 
+    def results(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+        """What came of the run, in percent, for results.json."""
+        if not after:
+            return {}
+        one, other = (
+            {name.removeprefix("retrieval/"): value for name, value in scores.items()}
+            for scores in (before, after)
+        )
+        return {
+            "retrieval": {
+                "before": one.pop("mean"),
+                "after": other.pop("mean"),
+                "languages_before": one,
+                "languages": other,
+            }
+        }
+
     # --- Parts ----------------------------------------------------------------------------------
 
     def _sources(self) -> list[data.Source]:
