@@ -7,15 +7,15 @@ The same command again continues. Exit codes: 0, the run is finished; 75, it was
 (SIGTERM), has saved, and is to be started again; anything else is an error.
 """
 
+import contextlib
 import json
 import logging
-import sys
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from mmkd_jax._program import start
+from mmkd_jax._program import messages, start
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
@@ -27,15 +27,17 @@ _MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_chec
 
 def train(settings: Any, path: str) -> int:
     """Trains in a workdir; returns the exit code."""
-    import jax
-
     from mmkd_jax import config, training
     from mmkd_jax.runs import RUNS
 
+    plain = config.to_dict(settings)
+    training.check_same(plain)
     _keep_compiled(path)
-    workdir = training.Workdir(path)
-    with workdir.lock():
-        workdir.check_config(config.to_dict(settings), _MAY_CHANGE)
+    workdir = training.all_or_none(lambda: training.Workdir(path))
+    with contextlib.ExitStack() as stack:
+        training.on_first(lambda: stack.enter_context(workdir.lock()))
+        training.on_first(lambda: workdir.check_config(plain, _MAY_CHANGE))
+        training.all_or_none(workdir.check_shared)
         run = RUNS[settings.method](settings, workdir.path)
         mesh = training.make_mesh(settings.mesh)
         schedule = training.Schedule(
@@ -51,8 +53,8 @@ def train(settings: Any, path: str) -> int:
             _LOG.info("stopped as asked, and saved; the same command goes on from here")
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
-        if jax.process_index() == 0:
-            training.write_atomically(workdir.results, json.dumps(outcome.scores, indent=2) + "\n")
+        results = json.dumps(outcome.scores, indent=2) + "\n"
+        training.on_first(lambda: training.write_atomically(workdir.results, results))
     return 0
 
 
@@ -68,10 +70,10 @@ def main() -> int:
     """The program."""
     from mmkd_jax import config, training
 
-    try:
-        return train(config.read(_CONFIG.value), _WORKDIR.value)
-    except (config.ConfigError, training.WorkdirError) as error:
-        sys.exit(f"train: {error}")
+    with training.ending_together(), messages("train"):
+        training.join_processes()
+        settings = training.all_or_none(lambda: config.read(_CONFIG.value))
+        return train(settings, _WORKDIR.value)
 
 
 if __name__ == "__main__":
