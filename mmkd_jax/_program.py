@@ -1,21 +1,39 @@
 """What all programs do before and after their work: flags, logging, errors without tracebacks."""
 
+import contextlib
+import linecache
 import logging
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from absl import app
 from absl import logging as absl_logging
+
+_PACKAGE = Path(__file__).parent
+
+
+@contextlib.contextmanager
+def messages(name: str) -> Iterator[None]:
+    """Ends the program in one line where the library says what is wrong, or a file cannot be used.
+
+    Whatever else goes wrong keeps its traceback.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_message(error):
+            raise
+        sys.exit(f"{name}: {error}")
 
 
 def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> None:
     """Parses the flags, runs the program, and exits with its code.
 
-    A program that takes paths gets what is not a flag as a list.
-
-    Mistakes of the user (a field that does not exist, a folder that is not there) end in one
-    line that says so; errors of the program keep their traceback.
+    A program that takes paths gets what is not a flag as a list. A flag that cannot be read ends in
+    one line that says so; for what comes later, see `messages`.
     """
 
     def parse(arguments: list[str]) -> list[str]:
@@ -43,3 +61,12 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
         sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)
+
+
+def _is_message(error: Exception) -> bool:
+    """Whether this is what a ``raise`` of this package says, and not what happened to it."""
+    if isinstance(error, OSError):
+        return True
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    said = linecache.getline(last.filename, last.lineno or 0).strip().startswith("raise ")
+    return said and Path(last.filename).is_relative_to(_PACKAGE)

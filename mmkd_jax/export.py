@@ -7,12 +7,11 @@ on, for other steps (``--step``, "best", "latest" or a number) and other precisi
 """
 
 import json
-import sys
 from pathlib import Path
 
 from absl import flags
 
-from mmkd_jax._program import start
+from mmkd_jax._program import messages, start
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of the run.")
 _OUT = flags.DEFINE_string("out", None, "The folder to write.")
@@ -56,10 +55,8 @@ def chosen_step(checkpoints: "training.Checkpoints", step: str, workdir: Path) -
 
 def main() -> int:
     """The program."""
-    try:
+    with messages("export"):
         return export(_WORKDIR.value, _OUT.value, _STEP.value, _DTYPE.value)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"export: {error}")
 
 
 if __name__ == "__main__":

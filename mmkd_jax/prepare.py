@@ -12,7 +12,6 @@ which the extra "beam" brings. The flag may be repeated, once for each of Beam's
 import dataclasses
 import logging
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from mmkd_jax._program import start
+from mmkd_jax._program import messages, start
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _OUT = flags.DEFINE_string("out", None, "The folder for shards and manifest.")
@@ -59,11 +58,9 @@ def main() -> int:
     """The program."""
     from mmkd_jax import config
 
-    try:
+    with messages("prepare"):
         settings, part = config.read(_CONFIG.value), part_of(_SHARD.value)
-    except ValueError as error:
-        sys.exit(f"prepare: {error}")
-    return prepare(settings, _OUT.value, *part, beam=_BEAM.value)
+        return prepare(settings, _OUT.value, *part, beam=_BEAM.value)
 
 
 if __name__ == "__main__":

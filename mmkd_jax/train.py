@@ -7,15 +7,15 @@ The same command again continues. Exit codes: 0, the run is finished; 75, it was
 (SIGTERM), has saved, and is to be started again; anything else is an error.
 """
 
+import contextlib
 import json
 import logging
-import sys
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from mmkd_jax._program import start
+from mmkd_jax._program import messages, start
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
@@ -23,21 +23,33 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of 
 _LOG = logging.getLogger("mmkd_jax.train")
 # What may differ between two starts: how a run is computed or watched, not what comes of it.
 _MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints")
+_NEXT = """
+The report:          {report}
+The student:         {student}, for transformers and sentence-transformers, or
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
+
+A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
+The paper's run:     configs/mmkd.py, which says where its corpora are to be had
+On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
+"""
 
 
 def train(settings: Any, path: str) -> int:
     """Trains in a workdir; returns the exit code."""
-    import jax
-
     from mmkd_jax import config, evaluation, training
     from mmkd_jax.runs import RUNS
 
+    plain = config.to_dict(settings)
+    training.check_same(plain)
     _keep_compiled(path)
-    workdir = training.Workdir(path)
-    with workdir.lock():
-        workdir.check_config(config.to_dict(settings), _MAY_CHANGE)
-        if jax.process_index() == 0:
-            evaluation.write_versions(workdir.path)
+    workdir = training.all_or_none(lambda: training.Workdir(path))
+    with contextlib.ExitStack() as stack:
+        training.on_first(lambda: stack.enter_context(workdir.lock()))
+        training.on_first(lambda: workdir.check_config(plain, _MAY_CHANGE))
+        training.all_or_none(workdir.check_shared)
+        training.on_first(lambda: evaluation.write_versions(workdir.path))
         run = RUNS[settings.method](settings, workdir.path)
         mesh = training.make_mesh(settings.mesh)
         schedule = training.Schedule(
@@ -48,15 +60,27 @@ def train(settings: Any, path: str) -> int:
             settings.keep_checkpoints,
             settings.skipped_in_a_row,
         )
-        outcome = training.fit(run.build(mesh), workdir, schedule)
+        task = run.build(mesh)
+        outcome = training.fit(task, workdir, schedule)
         if not outcome.finished:
             _LOG.info("stopped as asked, and saved; the same command goes on from here")
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
-        if jax.process_index() == 0:
-            results = run.results(outcome.before, outcome.scores)
-            training.write_atomically(workdir.results, json.dumps(results, indent=2) + "\n")
+        results = run.results(outcome.before, outcome.scores)
+        run.save_similarity(task, outcome.state)
+        training.on_first(lambda: _conclude(workdir, results))
     return 0
+
+
+def _conclude(workdir: "training.Workdir", results: dict[str, Any]) -> None:
+    """Writes down what the run has come to, and says what to do with it."""
+    from mmkd_jax import evaluation, training
+
+    training.write_atomically(workdir.results, json.dumps(results, indent=2) + "\n")
+    report = evaluation.write_report(workdir.path)
+    if results:
+        print(evaluation.summary_table(results))
+    print(_NEXT.format(report=report, student=workdir.student))
 
 
 def _keep_compiled(path: str) -> None:
@@ -71,10 +95,10 @@ def main() -> int:
     """The program."""
     from mmkd_jax import config, training
 
-    try:
-        return train(config.read(_CONFIG.value), _WORKDIR.value)
-    except (config.ConfigError, training.WorkdirError) as error:
-        sys.exit(f"train: {error}")
+    with training.ending_together(), messages("train"):
+        training.join_processes()
+        settings = training.all_or_none(lambda: config.read(_CONFIG.value))
+        return train(settings, _WORKDIR.value)
 
 
 if __name__ == "__main__":

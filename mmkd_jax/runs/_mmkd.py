@@ -19,9 +19,9 @@ from mmkd_jax.runs._models import (
     load_outlines,
     load_tokenizer,
     save_outlines,
-    wait_for_all,
 )
 from mmkd_jax.runs._settings import MMKDRunSettings
+from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
 _TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
@@ -104,8 +104,7 @@ class MMKDRun:
             "teacher": Outline(teacher_config, ()),
             "student": Outline(student_config, heads_of(student)),
         }
-        if jax.process_index() == 0:
-            save_outlines(self.folder / "models.json", outlines)
+        training.on_first(lambda: save_outlines(self.folder / "models.json", outlines))
         shapes = _abstract(settings, mesh, **outlines)
         method = MMKD(settings.mmkd, teacher_config, student_config)
         heads, stats, fixed = jax.jit(method.new_heads, out_shardings=training.replicated(mesh))(
@@ -131,7 +130,7 @@ class MMKDRun:
             learning_rate=training.learning_rate(
                 settings.optimizer, settings.total_steps, settings.batch_size
             ),
-            evaluate=self._evaluate(student_config, mesh) if settings.pairs.held_out else None,
+            evaluate=self._evaluate(student_config) if settings.pairs.held_out else None,
             best="retrieval/mean" if settings.pairs.held_out else None,
         )
 
@@ -143,18 +142,25 @@ class MMKDRun:
         return _abstract(self.settings, mesh, **outlines).state
 
     def export(self, state: training.TrainState, out: Path, dtype: str = "float32") -> None:
-        """Writes the student as transformers and sentence-transformers read it."""
+        """Writes the student as transformers and sentence-transformers read it.
+
+        All processes of a run call this; the first one writes.
+        """
+        params, stats = training.local_copy((state.best_params, state.stats))
+        tokenizer = self._tokenizer("student")
+        training.on_first(lambda: self._write_student(params, stats, tokenizer, out, dtype))
+
+    def _write_student(
+        self, params: Tree, stats: Tree, tokenizer: Any, out: Path, dtype: str
+    ) -> None:
         config = load_outlines(self.folder / "models.json")["student"].config
-        params = state.best_params
-        models.save_pretrained(
-            out, config, params["encoder"], self._tokenizer("student"), dtype=dtype
-        )
+        models.save_pretrained(out, config, params["encoder"], tokenizer, dtype=dtype)
         mmkd = self.settings.mmkd
-        for level in sorted(set(params["heads"]) & set(state.stats)):
+        for level in sorted(set(params["heads"]) & set(stats)):
             settings = {"hidden_width": mmkd.projection_hidden, "width": mmkd.projection_width}
             variables = {
                 "params": params["heads"][level]["projector"],
-                "batch_stats": state.stats[level]["projector"],
+                "batch_stats": stats[level]["projector"],
             }
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
@@ -175,6 +181,22 @@ class MMKDRun:
                 "languages": other,
             }
         }
+
+    def save_similarity(self, task: training.Task, state: training.TrainState) -> None:
+        """Writes how alike held-out sentences are to the teacher and the student, for the report.
+
+        All processes of a run call this; the first one writes.
+        """
+        if not self.settings.pairs.held_out:
+            return
+        params = {"teacher": task.frozen["teacher"], "student": state.best_params["encoder"]}
+        encoders = {}
+        for name, tree in params.items():
+            encoders[name] = self._encoder(name, getattr(task.method, name))
+            encoders[name].params = training.local_copy(tree)
+        teacher, student = (encoders[name].encode for name in ("teacher", "student"))
+        path = self.folder / "similarity.npz"
+        training.on_first(lambda: save_similarity(path, teacher, student, self._held_out()))
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -202,8 +224,8 @@ class MMKDRun:
         settings, pairs = self.settings, self.settings.pairs
         teacher, student = self._subwords("teacher"), self._subwords("student")
         if not pairs.folder:
-            self.prepare(jax.process_index(), jax.process_count())
-            wait_for_all("prepared")
+            mine = jax.process_index(), jax.process_count()
+            training.all_or_none(lambda: self.prepare(*mine))
         prepared = data.load_pairs(self.prepared, teacher, student)
         sampling = data.Sampling(
             prepared.languages,
@@ -236,24 +258,33 @@ class MMKDRun:
                 f"got {self.settings.pairs.max_length}"
             )
 
-    def _evaluate(self, config: models.EncoderConfig, mesh: Mesh) -> Any:
+    def _held_out(self) -> dict[str, list[tuple[str, str]]]:
+        """Pairs to judge by, by language."""
         pairs = self.settings.pairs
-        by_language: dict[str, list] = {}
+        found: dict[str, list[tuple[str, str]]] = {}
         for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            by_language.setdefault(source.language, []).extend(
+            found.setdefault(source.language, []).extend(
                 (english, translation) for english, translation, *_ in _pairs_of(source)
             )
-        encoder = inference.SentenceEncoder(
+        return found
+
+    def _encoder(self, name: str, config: models.EncoderConfig) -> inference.SentenceEncoder:
+        """Encodes sentences as the teacher or the student; its parameters are still to be set."""
+        return inference.SentenceEncoder(
             config,
             None,
-            self._tokenizer("student"),
+            self._tokenizer(name),
             vectors=self.settings.mmkd.sentence_vector,
-            max_length=pairs.max_length,
+            max_length=self.settings.pairs.max_length,
         )
 
+    def _evaluate(self, config: models.EncoderConfig) -> Any:
+        held_out, encoder = self._held_out(), self._encoder("student", config)
+
         def evaluate(state: training.TrainState) -> dict[str, float]:
-            encoder.params = training.local_copy(state.best_params["encoder"], mesh)
-            found = evaluation.retrieval_by_language(encoder.encode, by_language)
+            encoder.params = training.local_copy(state.best_params["encoder"])
+            found = evaluation.retrieval_by_language(encoder.encode, held_out)
+            encoder.params = {}  # the memory is wanted for training
             to_english = found["to_english"].items()
             return {f"retrieval/{name}": 100 * score for name, score in to_english}
 

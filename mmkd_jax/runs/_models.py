@@ -1,8 +1,11 @@
 """The encoders of a run: tokenizers, configs, and parameters where the mesh wants them."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +15,11 @@ from jax.sharding import Mesh, NamedSharding
 
 from mmkd_jax import data, models
 from mmkd_jax.runs._settings import ModelSettings
-from mmkd_jax.training import encoder_shardings, write_atomically
+from mmkd_jax.training import encoder_shardings, on_first, write_atomically
 
 # Word tables have a multiple of so many rows on any mesh, so that checkpoints fit all of them.
 VOCABULARY_MULTIPLE = 128
+_MADE_BY = "made_by.json"
 _OF_VOCABULARY = ("vocabulary_size", "lowercase")
 Tree = Any
 
@@ -32,23 +36,47 @@ def load_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    made_by = folder / "made_by.json"
     wanted = {name: getattr(settings, name) for name in ("source", *_OF_VOCABULARY)}
     if settings.vocabulary_size:
         wanted["source"] = ""
-    if made_by.exists():
-        found = json.loads(made_by.read_text(encoding="utf-8"))
-        if found != wanted:
-            raise ValueError(f"{folder} holds a tokenizer of {found}, but the config says {wanted}")
-    elif jax.process_index() == 0:
-        if settings.vocabulary_size:
-            sizes = settings.vocabulary_size, settings.lowercase
-            data.save_vocabulary(data.train_vocabulary(texts(), *sizes), folder)
-        else:
-            AutoTokenizer.from_pretrained(settings.source).save_pretrained(folder)
-        write_json(made_by, wanted)
-    wait_for_all(f"tokenizer {folder}")
+
+    def make() -> None:
+        if (folder / _MADE_BY).exists():
+            found = json.loads((folder / _MADE_BY).read_text(encoding="utf-8"))
+            if found != wanted:
+                raise ValueError(
+                    f"{folder} holds a tokenizer of {found}, but the config says {wanted}"
+                )
+            return
+        with _whole(folder) as new:
+            if settings.vocabulary_size:
+                sizes = settings.vocabulary_size, settings.lowercase
+                data.save_vocabulary(data.train_vocabulary(texts(), *sizes), new)
+            else:
+                AutoTokenizer.from_pretrained(settings.source).save_pretrained(new)
+            write_json(new / _MADE_BY, wanted)
+
+    on_first(make)
     return AutoTokenizer.from_pretrained(folder)
+
+
+@contextlib.contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A new folder, which gets its name when it is whole; who comes second throws theirs away.
+
+    Programs that prepare parts of the same pairs begin with the same vocabulary at the same time.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield new
+        new.chmod(folder.parent.stat().st_mode)  # and not for this user alone
+        with contextlib.suppress(OSError):
+            new.rename(folder)
+        if not (folder / _MADE_BY).exists():
+            raise FileExistsError(f"{folder} is in the way of a tokenizer: remove it")
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def expected_config(settings: ModelSettings) -> models.EncoderConfig:
@@ -158,14 +186,6 @@ def load_outlines(path: Path) -> dict[str, Outline]:
 def write_json(path: Path, value: Any) -> None:
     """Writes all of it or nothing."""
     write_atomically(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def wait_for_all(what: str) -> None:
-    """Until every process is here."""
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(what)
 
 
 def _new_params(config: models.EncoderConfig, mesh: Mesh, key: Array, heads: Sequence[str]) -> Tree:

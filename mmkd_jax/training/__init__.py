@@ -3,6 +3,7 @@
 Nothing here knows a method, a corpus or a config file: `mmkd_jax.runs` puts them together.
 """
 
+from mmkd_jax.training._agreement import ElsewhereError, all_or_none, on_first
 from mmkd_jax.training._checkpoints import Checkpoints
 from mmkd_jax.training._loop import Outcome, Schedule, fit
 from mmkd_jax.training._mesh import (
@@ -18,6 +19,12 @@ from mmkd_jax.training._mesh import (
     shardings_of,
 )
 from mmkd_jax.training._optimizer import OptimizerSettings, learning_rate, make_optimizer
+from mmkd_jax.training._processes import (
+    ProcessesError,
+    check_same,
+    ending_together,
+    join_processes,
+)
 from mmkd_jax.training._signals import EXIT_PREEMPTED, StopRequest
 from mmkd_jax.training._state import (
     TrainState,
@@ -32,6 +39,13 @@ from mmkd_jax.training._workdir import Workdir, WorkdirBusyError, WorkdirError, 
 from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
 
 __all__ = [
+    "ending_together",
+    "join_processes",
+    "check_same",
+    "on_first",
+    "all_or_none",
+    "ProcessesError",
+    "ElsewhereError",
     "EXIT_PREEMPTED",
     "Abstract",
     "AccumulationSettings",

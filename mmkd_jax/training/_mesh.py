@@ -93,9 +93,10 @@ def put_batch(batch: Any, mesh: Mesh, parts: int) -> Any:
     return jax.tree.map(put, batch)
 
 
-def local_copy(tree: Any, mesh: Mesh) -> Any:
-    """Whole copies on this process's first device, of arrays that are split over the mesh."""
-    whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+def local_copy(tree: Any) -> Any:
+    """Whole arrays on this process's first device, of arrays that are split over a mesh."""
+    shardings = jax.tree.map(lambda array: replicated(array.sharding.mesh), tree)
+    whole = jax.jit(lambda tree: tree, out_shardings=shardings)(tree)
     return jax.tree.map(lambda array: array.addressable_data(0), whole)
 
 

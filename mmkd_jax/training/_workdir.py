@@ -8,12 +8,13 @@ import os
 import shlex
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-_MISSING = object()
+from mmkd_jax.training._differences import differences
 
 
 class WorkdirError(ValueError):
@@ -165,7 +166,7 @@ class Workdir:
                 f"{self.config} is no json any more: {error}. Bring it back from a copy, or choose "
                 "another workdir"
             ) from error
-        changes = _changes(before, json.loads(text))
+        changes = differences(before, json.loads(text))
         refused = [line for name, line in changes.items() if not _is_among(name, may_change)]
         if refused:
             raise WorkdirError(
@@ -174,6 +175,24 @@ class Workdir:
             )
         if changes:
             write_atomically(self.config, text)
+
+    def check_shared(self, seconds: float = 30.0) -> None:
+        """Makes sure that a process sees what the first one of the run has written.
+
+        Args:
+          seconds: to wait for it, as some network file systems take their time.
+
+        Raises:
+          WorkdirError: if this is a folder of this machine's own.
+        """
+        until = time.monotonic() + seconds
+        while not self.config.exists():
+            if time.monotonic() > until:
+                raise WorkdirError(
+                    f"workdir must be on a file system that all processes share, but {self.path} "
+                    f"on {socket.gethostname()} lacks the config.json that process 0 has written"
+                )
+            time.sleep(0.1)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -205,34 +224,6 @@ def _holder(lock: Path) -> str:
         return "process {pid} on {host}, since {since}: {command}".format(**holder)
     except (OSError, ValueError, KeyError, TypeError):
         return "one that has just begun"  # and has not written yet who it is
-
-
-def _changes(before: Any, now: Any) -> dict[str, str]:
-    """A line for each field that differs, by its dotted name."""
-    old, new = _fields(before), _fields(now)
-    lines = {}
-    for name in sorted(old.keys() | new.keys()):
-        a, b = old.get(name, _MISSING), new.get(name, _MISSING)
-        # By what is written: 1 is not 1.0, and nan is nan.
-        if _written(a) != _written(b):
-            lines[name] = f"{name}: {_written(a)} → {_written(b)}"
-    return lines
-
-
-def _fields(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The values by dotted name; lists are values."""
-    if not isinstance(config, dict) or not config:
-        return {prefix: config}
-    found = {}
-    for name, value in config.items():
-        found |= _fields(value, f"{prefix}.{name}" if prefix else name)
-    return found
-
-
-def _written(value: Any) -> str:
-    if value is _MISSING:
-        return "(not there)"
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _is_among(name: str, names: Collection[str]) -> bool:

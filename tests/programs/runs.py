@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,24 +22,59 @@ def environment(devices: int = 1) -> dict[str, str]:
     return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 
-def start(program: str, *arguments: str, devices: int = 1) -> subprocess.Popen:
+def start(
+    program: str, *arguments: str, devices: int = 1, variables: dict[str, str] | None = None
+) -> subprocess.Popen:
     """Starts a program and does not wait for it."""
     return subprocess.Popen(
         command(program, *arguments),
         cwd=ROOT,
-        env=environment(devices),
+        env=environment(devices) | (variables or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
+def start_two(program: str, *arguments: str, of_second: Sequence[str] = ()) -> list:
+    """Starts a program as two processes that belong together, with a device each.
+
+    Args:
+      program: Its name.
+      arguments: Of both.
+      of_second: Further ones of the second.
+    """
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    return [
+        start(program, *arguments, *more, variables=variables | {"JAX_PROCESS_ID": str(number)})
+        for number, more in enumerate(((), of_second))
+    ]
+
+
+def end(processes: list[subprocess.Popen], code: int = 0, seconds: float = 300) -> list[str]:
+    """What they have printed to their end, which must be this exit code."""
+    try:
+        printed = [process.communicate(timeout=seconds)[0] for process in processes]
+        assert [process.returncode for process in processes] == [code] * len(printed), printed
+        return printed
+    finally:
+        kill(processes)
+
+
+def kill(processes: list[subprocess.Popen]) -> None:
+    """As kill -9 does."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.communicate()
+
+
 def run(program: str, *arguments: str, devices: int = 1, code: int = 0) -> str:
     """Runs a program to its end, which must be this exit code; returns what it has printed."""
-    process = start(program, *arguments, devices=devices)
-    printed, _ = process.communicate(timeout=300)
-    assert process.returncode == code, printed
-    return printed
+    return end([start(program, *arguments, devices=devices)], code)[0]
 
 
 def pulse(workdir: Path, *more: str) -> list[str]:
