@@ -1,0 +1,105 @@
+"""Training on several processes: as if it were one, whatever is done to one of them."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from mmkd_jax.training import Workdir
+from tests.programs.runs import end, kill, metrics, pulse, run, start, start_two
+
+# Dropout's numbers depend on the layout of the devices.
+STILL = [f"--config.student.{name}=0.0" for name in ("dropout", "attention_dropout")]
+STEPS = ["--config.total_steps=40", "--config.eval_every=20", *STILL]
+
+
+@pytest.fixture(scope="module")
+def alone(once) -> Path:
+    """A run of one process with two devices."""
+    return once("alone", lambda workdir: run("train", *pulse(workdir, *STEPS), devices=2))
+
+
+def assert_same_course(workdir: Path, expected: Path) -> None:
+    for line, wanted in zip(metrics(workdir), metrics(expected), strict=True):
+        assert line == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+    found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
+
+
+def saved(workdir: Path) -> list[int]:
+    folder = workdir / "checkpoints"
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def wait_until(reached, processes) -> None:
+    """Until a run has got so far."""
+    deadline = time.time() + 200
+    while not reached():
+        assert time.time() < deadline
+        ended = [process.poll() is not None for process in processes]
+        assert not any(ended), end(processes)
+        time.sleep(0.01)
+
+
+def test_one_is_asked_to_stop_and_both_do(tmp_path, alone):
+    workdir = tmp_path / "run"
+    processes = start_two("train", *pulse(workdir, *STEPS))
+    # They have joined by then, and there is a step to come.
+    wait_until((workdir / "models.json").exists, processes)
+    processes[1].send_signal(signal.SIGTERM)
+    first, _ = end(processes, code=75)
+    assert "the same command" in first
+    assert len(saved(workdir)) >= 1
+    assert saved(workdir)[-1] < 40
+    end(start_two("train", *pulse(workdir, *STEPS)))
+    assert_same_course(workdir, alone)
+
+
+def test_killed_it_goes_on_with_another_number_of_processes(tmp_path, alone):
+    workdir = tmp_path / "run"
+    one = [start("train", *pulse(workdir, *STEPS), devices=2)]
+    wait_until(lambda: saved(workdir), one)
+    kill(one)
+    before = saved(workdir)[-1]
+    assert before < 40
+    two = start_two("train", *pulse(workdir, *STEPS))
+    wait_until(lambda: saved(workdir)[-1] > before, two)
+    kill(two)
+    assert saved(workdir)[-1] < 40
+    run("train", *pulse(workdir, *STEPS), devices=2)
+    assert_same_course(workdir, alone)
+
+
+def test_different_configs_are_refused_by_both(tmp_path):
+    workdir = tmp_path / "run"
+    processes = start_two("train", *pulse(workdir), of_second=["--config.batch_size=16"])
+    for printed in end(processes, code=1, seconds=100):
+        assert "config must be the same in all processes" in printed
+        assert "batch_size: 8 → 16" in printed
+        assert "Traceback" not in printed
+    assert not workdir.exists()
+
+
+def test_of_a_workdir_that_is_in_use_both_keep_out(tmp_path):
+    with Workdir(tmp_path / "run").lock():
+        for printed in end(start_two("train", *pulse(tmp_path / "run")), code=1, seconds=100):
+            assert "is in use by another trainer" in printed
+            assert "Traceback" not in printed
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_if_one_is_killed_the_other_ends_too(tmp_path):
+    workdir = tmp_path / "run"
+    processes = start_two("train", *pulse(workdir, *STEPS))
+    wait_until(lambda: saved(workdir), processes)
+    processes[1].kill()
+    try:
+        assert processes[0].wait(timeout=100) not in (0, 75)
+    finally:
+        kill(processes)
