@@ -112,7 +112,6 @@ def test_jax_is_not_asked_where_there_is_one(joined, environment):
     [("2", "0,1,2,3"), ("1", None)],
 )
 def test_a_task_that_has_a_node_of_slurm_has_all_its_gpus(joined, monkeypatch, nodes, devices):
-    found = []
     environment = SLURM | {"SLURM_STEP_NUM_NODES": nodes, "SLURM_GPUS_ON_NODE": "4"}
     monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "")  # put back when the test ends
     monkeypatch.delenv("JAX_LOCAL_DEVICE_IDS")
