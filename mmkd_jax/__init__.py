@@ -4,7 +4,7 @@ Submodules are loaded when they are first used, so that ``import mmkd_jax`` cost
 
 * ``mmkd_jax.crf``: linear-chain CRFs: inference, decoding, divergences.
 * ``mmkd_jax.data``: readers of corpora and benchmarks, batches of them, and a sample corpus.
-* ``mmkd_jax.evaluation``: scores.
+* ``mmkd_jax.evaluation``: what a trained model is worth.
 * ``mmkd_jax.inference``: text in, answers out.
 * ``mmkd_jax.losses``: the objectives, as pure functions.
 * ``mmkd_jax.methods``: what a training step computes.

@@ -29,10 +29,11 @@ def messages(name: str) -> Iterator[None]:
         sys.exit(f"{name}: {error}")
 
 
-def start(main: Callable[[], int], name: str) -> None:
+def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> None:
     """Parses the flags, runs the program, and exits with its code.
 
-    A flag that cannot be read ends in one line that says so; for what comes later, see `messages`.
+    A program that takes paths gets what is not a flag as a list. A flag that cannot be read ends in
+    one line that says so; for what comes later, see `messages`.
     """
 
     def parse(arguments: list[str]) -> list[str]:
@@ -48,7 +49,7 @@ def start(main: Callable[[], int], name: str) -> None:
     # That PyTorch is missing is no news.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-    def run(_: list[str]) -> None:
+    def run(arguments: list[str]) -> None:
         # What libraries log in passing is not for the one who waits for the run.
         absl_logging.set_verbosity(absl_logging.WARNING)
         ours = logging.StreamHandler()
@@ -57,7 +58,7 @@ def start(main: Callable[[], int], name: str) -> None:
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
         logger.propagate = False
-        sys.exit(main())
+        sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)
 

@@ -12,9 +12,11 @@ A config file has a function `get_config` that starts from `defaults` and change
 
 import dataclasses
 import difflib
+import importlib.util
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ml_collections
@@ -47,6 +49,22 @@ def read(config: Mapping[str, Any]) -> Any:
     """
     plain = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
     return build(_run(plain.get("method", "mmkd")).settings_type, plain)
+
+
+def beside(file: str, name: str, arg: str = "") -> ml_collections.ConfigDict:
+    """The config of another file in the folder of this one, for those that change a few fields.
+
+    Args:
+      file: ``__file__``.
+      name: The other's, without ``.py``.
+      arg: For its `get_config`.
+    """
+    spec = importlib.util.spec_from_file_location(name, Path(file).parent / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"there is no config {name} beside {file}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(arg)
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

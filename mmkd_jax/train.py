@@ -23,11 +23,22 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of 
 _LOG = logging.getLogger("mmkd_jax.train")
 # What may differ between two starts: how a run is computed or watched, not what comes of it.
 _MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints")
+_NEXT = """
+The report:          {report}
+The student:         {student}, for transformers and sentence-transformers, or
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
+
+A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
+The paper's run:     configs/mmkd.py, which says where its corpora are to be had
+On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
+"""
 
 
 def train(settings: Any, path: str) -> int:
     """Trains in a workdir; returns the exit code."""
-    from mmkd_jax import config, training
+    from mmkd_jax import config, evaluation, training
     from mmkd_jax.runs import RUNS
 
     plain = config.to_dict(settings)
@@ -38,6 +49,7 @@ def train(settings: Any, path: str) -> int:
         training.on_first(lambda: stack.enter_context(workdir.lock()))
         training.on_first(lambda: workdir.check_config(plain, _MAY_CHANGE))
         training.all_or_none(workdir.check_shared)
+        training.on_first(lambda: evaluation.write_versions(workdir.path))
         run = RUNS[settings.method](settings, workdir.path)
         mesh = training.make_mesh(settings.mesh)
         schedule = training.Schedule(
@@ -48,14 +60,27 @@ def train(settings: Any, path: str) -> int:
             settings.keep_checkpoints,
             settings.skipped_in_a_row,
         )
-        outcome = training.fit(run.build(mesh), workdir, schedule)
+        task = run.build(mesh)
+        outcome = training.fit(task, workdir, schedule)
         if not outcome.finished:
             _LOG.info("stopped as asked, and saved; the same command goes on from here")
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
-        results = json.dumps(outcome.scores, indent=2) + "\n"
-        training.on_first(lambda: training.write_atomically(workdir.results, results))
+        results = run.results(outcome.before, outcome.scores)
+        run.save_similarity(task, outcome.state)
+        training.on_first(lambda: _conclude(workdir, results))
     return 0
+
+
+def _conclude(workdir: "training.Workdir", results: dict[str, Any]) -> None:
+    """Writes down what the run has come to, and says what to do with it."""
+    from mmkd_jax import evaluation, training
+
+    training.write_atomically(workdir.results, json.dumps(results, indent=2) + "\n")
+    report = evaluation.write_report(workdir.path)
+    if results:
+        print(evaluation.summary_table(results))
+    print(_NEXT.format(report=report, student=workdir.student))
 
 
 def _keep_compiled(path: str) -> None:

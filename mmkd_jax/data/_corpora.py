@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +27,8 @@ from mmkd_jax.data._readers._tfds import tfds_rows
 from mmkd_jax.data._readers._tmx import read_tmx
 from mmkd_jax.data._records import Pair
 
-_COMMON = ("reader", "language", "on_error", "limit")
+_COMMON = ("reader", "language", "on_error", "limit", "part", "held_out")
+_PARTS = ("train", "held_out")
 
 
 def open_sources(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") -> list[Source]:
@@ -66,8 +68,10 @@ def open_sources(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".")
     ``sample``        ``split`` ("train"): the corpus that comes with the package
     ================  ==========================================================================
 
-    and may have ``on_error`` ("raise", or "skip" to leave out what cannot be read) and ``limit``,
-    how many pairs to take from the beginning.
+    and may have ``on_error`` ("raise", or "skip" to leave out what cannot be read); ``limit``, how
+    many pairs to take from the beginning; ``part``, "train" or "held_out", for corpora that come
+    without a split: ``held_out`` is the share of English texts that are kept from training. Which
+    ones depends on the text alone, so that a text is held out in all languages or in none.
 
     Args:
       specs: descriptions by the sources' names.
@@ -88,9 +92,21 @@ class _Reading:
     language: str
     arguments: dict[str, Any]
     limit: int | None
+    part: str | None
+    held_out: float
 
     def __call__(self) -> Iterator[tuple]:
-        return islice(self.read(self.language, **self.arguments), self.limit)
+        pairs: Iterable[tuple] = self.read(self.language, **self.arguments)
+        if self.part:
+            wanted = self.part == "held_out"
+            pairs = (pair for pair in pairs if is_held_out(pair[0], self.held_out) == wanted)
+        return islice(pairs, self.limit)
+
+
+def is_held_out(text: str, share: float) -> bool:
+    """Whether a text is among the share that is kept from training."""
+    digest = hashlib.blake2b(text.strip().encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") < share * 2**64
 
 
 class _Reader(NamedTuple):
@@ -119,6 +135,12 @@ def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
         raise ValueError(f"{where} must have a limit of at least 1, got {limit!r}")
     if spec.get("on_error", "raise") not in ("raise", "skip"):
         raise ValueError(f"{where} must have on_error raise or skip, got {spec['on_error']!r}")
+    part, share = spec.get("part"), spec.get("held_out", 0.0)
+    if part not in (None, *_PARTS) or (part is None) != (share == 0.0) or not 0 <= share < 1:
+        raise ValueError(
+            f"{where} must have a part, train or held_out, and a share held_out between 0 and 1, "
+            f"or neither, got {part!r} and {share!r}"
+        )
     reader = _READERS[kind]
     arguments = {key: value for key, value in spec.items() if key not in _COMMON}
     _check_arguments(where, kind, reader, arguments)
@@ -135,7 +157,9 @@ def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
     # Sizes too: pairs that were prepared from a shorter file are not those of the whole one.
     size = sum(file.stat().st_size for file in files if file.is_file())
     origin = f"{json.dumps(spec, sort_keys=True, default=str)}, {size} bytes"
-    return Source(name, language, _Reading(reader.read, language, arguments, limit), origin)
+    return Source(
+        name, language, _Reading(reader.read, language, arguments, limit, part, share), origin
+    )
 
 
 def _check_arguments(where: str, kind: str, reader: _Reader, arguments: dict[str, Any]) -> None:

@@ -56,6 +56,8 @@ class MMKDSettings:
       word_temperature: Divides the scores of the word level.
       word_cosine: Whether its scores are cosines instead of inner products.
       word_both_directions: Whether masked words are also told apart from the teacher's side.
+      pairs_every: The token and the word level see every so manieth pair of a batch. They cost
+        several times what the two others cost, whose translations stand alone in their rows.
       structure_temperature: Divides the cosines of the structure level.
       include_self: Whether a sentence is compared with itself too.
     """
@@ -68,6 +70,7 @@ class MMKDSettings:
     word_temperature: float = 1.0
     word_cosine: bool = False
     word_both_directions: bool = False
+    pairs_every: int = 1
     structure_temperature: float = 1.0
     include_self: bool = True
 
@@ -80,6 +83,8 @@ class MMKDSettings:
                 raise ValueError(
                     f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if self.pairs_every < 1:
+            raise ValueError(f"pairs_every must be at least 1, got {self.pairs_every}")
         for name in ("word_temperature", "structure_temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -160,10 +165,11 @@ class MMKD:
     # --- The loss -------------------------------------------------------------------------------
 
     def totals(self, batch: PairBatch) -> Tree:
-        """Chosen tokens, pairs with masked words, and pairs of the whole batch."""
+        """Chosen tokens, and pairs with masked words, of the whole batch."""
+        some = self._some(batch)
         return {
-            "token": batch.tlm_where.sum(),
-            "word": (batch.words_masked & batch.words_valid).any(axis=-1).sum(),
+            "token": some.tlm_where.sum(),
+            "word": (some.words_masked & some.words_valid).any(axis=-1).sum(),
         }
 
     def of_examples(
@@ -173,12 +179,15 @@ class MMKD:
         weights = self.settings.weights
         in_pairs, in_alone = (None, None) if key is None else jax.random.split(key)
         found: dict[str, Array] = {}
-        token, word = self._pair_views(params, batch, in_pairs)
+        some = self._some(batch)
+        token, word = self._pair_views(params, some, in_pairs)
         if token is not None:
-            found["token"] = self._token_level(params["encoder"], token, batch, totals)
-        taught = self._teach(frozen, batch) if word is not None or self.vector_levels else None
+            found["token"] = self._token_level(params["encoder"], token, some, totals)
+        asked = batch if self.vector_levels else some
+        taught = self._teach(frozen, asked) if word is not None or self.vector_levels else None
         if word is not None:
-            found["word"] = self._word_level(params["heads"], word, taught, batch, totals)
+            of_some = self._some(taught) if self.vector_levels else taught
+            found["word"] = self._word_level(params["heads"], word, of_some, some, totals)
         vectors = {}
         if self.vector_levels:
             hidden = self._read(params, batch.student_ids, batch.student_mask, None, in_alone)
@@ -208,6 +217,19 @@ class MMKD:
         weights = settings.weights
         total = sum((getattr(weights, name) * found[name] for name in found), jnp.zeros(()))
         return Loss(total, found, {name: tree for name, tree in changed.items() if tree})
+
+    def _some(self, rows: Tree) -> Tree:
+        """Every so manieth row, so that each device finds some among its own."""
+        every = self.settings.pairs_every
+        if every == 1:
+            return rows
+
+        def of(array: Array) -> Array:
+            if len(array) % every:
+                raise ValueError(f"pairs_every must divide {len(array)} examples, got {every}")
+            return array.reshape(-1, every, *array.shape[1:])[:, 0]
+
+        return jax.tree.map(of, rows)
 
     def _teach(self, frozen: Tree, batch: PairBatch) -> Array:
         hidden, _ = models.Encoder(self.teacher).apply(
@@ -323,22 +345,23 @@ class MMKD:
 
     def tokens(self, batch: PairBatch) -> int:
         """What the student reads, padding left out."""
-        weights = self.settings.weights
-        pairs = int(np.sum(batch.pair_mask)) * (bool(weights.token) + bool(weights.word))
+        weights, some = self.settings.weights, self._some(batch)
+        pairs = int(np.sum(some.pair_mask)) * (bool(weights.token) + bool(weights.word))
         return pairs + (int(np.sum(batch.student_mask)) if self.vector_levels else 0)
 
     def flops(self, batch: PairBatch) -> float:
         """Of forward and backward passes; a backward pass counts as two forward ones."""
-        weights = self.settings.weights
-        pairs = _forward(self.student, batch.pair_mask)
-        chosen = float(np.sum(batch.tlm_where))
+        weights, some = self.settings.weights, self._some(batch)
+        pairs = _forward(self.student, some.pair_mask)
+        chosen = float(np.sum(some.tlm_where))
         student = pairs * (bool(weights.token) + bool(weights.word))
         student += bool(weights.token) * models.masked_lm_flops(self.student, chosen)
         teacher = 0.0
         if self.vector_levels:
             student += _forward(self.student, batch.student_mask)
         if self.vector_levels or weights.word:
-            teacher = _forward(self.teacher, batch.teacher_mask)
+            asked = batch if self.vector_levels else some
+            teacher = _forward(self.teacher, asked.teacher_mask)
         return 3 * student + teacher
 
 

@@ -10,7 +10,7 @@ from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._encoder import Encoder
 from mmkd_jax.models._flops import encoder_flops, masked_lm_flops
 from mmkd_jax.models._head_files import load_head, save_head
-from mmkd_jax.models._hugging_face.read import load_pretrained, read_config
+from mmkd_jax.models._hugging_face.read import checkpoint_folder, load_pretrained, read_config
 from mmkd_jax.models._hugging_face.write import save_pretrained
 from mmkd_jax.models._known import KNOWN, known_config
 from mmkd_jax.models._lstm import BiLSTM
@@ -30,27 +30,25 @@ from mmkd_jax.models._word_vectors import read_vectors
 from mmkd_jax.models._words import pool_words
 
 __all__ = [
-    "KNOWN",
-    "SentenceLayout",
-    "known_config",
-    "read_config",
-    "read_sentence_layout",
-    "save_sentence_layout",
     "BiLSTM",
     "CharacterCNN",
     "Classifier",
     "Encoder",
     "EncoderConfig",
+    "KNOWN",
     "Projection",
     "RecurrentConfig",
     "RecurrentEncoder",
+    "SentenceLayout",
     "SpanHead",
     "TagHead",
     "Tagger",
     "TaggerConfig",
     "abstract_params",
+    "checkpoint_folder",
     "encoder_flops",
     "initial_params",
+    "known_config",
     "layers_of",
     "load_head",
     "load_pretrained",
@@ -62,7 +60,10 @@ __all__ = [
     "new_vocabulary",
     "param_shardings",
     "pool_words",
+    "read_config",
+    "read_sentence_layout",
     "read_vectors",
     "save_head",
     "save_pretrained",
+    "save_sentence_layout",
 ]

@@ -21,6 +21,7 @@ from mmkd_jax.runs._models import (
     save_outlines,
 )
 from mmkd_jax.runs._settings import MMKDRunSettings
+from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
 _TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
@@ -164,6 +165,39 @@ class MMKDRun:
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
 
+    def results(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+        """What came of the run, in percent, for results.json."""
+        if not after:
+            return {}
+        one, other = (
+            {name.removeprefix("retrieval/"): value for name, value in scores.items()}
+            for scores in (before, after)
+        )
+        return {
+            "retrieval": {
+                "before": one.pop("mean"),
+                "after": other.pop("mean"),
+                "languages_before": one,
+                "languages": other,
+            }
+        }
+
+    def save_similarity(self, task: training.Task, state: training.TrainState) -> None:
+        """Writes how alike held-out sentences are to the teacher and the student, for the report.
+
+        All processes of a run call this; the first one writes.
+        """
+        if not self.settings.pairs.held_out:
+            return
+        params = {"teacher": task.frozen["teacher"], "student": state.best_params["encoder"]}
+        encoders = {}
+        for name, tree in params.items():
+            encoders[name] = self._encoder(name, getattr(task.method, name))
+            encoders[name].params = training.local_copy(tree)
+        teacher, student = (encoders[name].encode for name in ("teacher", "student"))
+        path = self.folder / "similarity.npz"
+        training.on_first(lambda: save_similarity(path, teacher, student, self._held_out()))
+
     # --- Parts ----------------------------------------------------------------------------------
 
     def _sources(self) -> list[data.Source]:
@@ -224,26 +258,35 @@ class MMKDRun:
                 f"got {self.settings.pairs.max_length}"
             )
 
-    def _evaluate(self, config: models.EncoderConfig) -> Any:
+    def _held_out(self) -> dict[str, list[tuple[str, str]]]:
+        """Pairs to judge by, by language."""
         pairs = self.settings.pairs
-        by_language: dict[str, list] = {}
+        found: dict[str, list[tuple[str, str]]] = {}
         for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            by_language.setdefault(source.language, []).extend(
+            found.setdefault(source.language, []).extend(
                 (english, translation) for english, translation, *_ in _pairs_of(source)
             )
-        encoder = inference.SentenceEncoder(
+        return found
+
+    def _encoder(self, name: str, config: models.EncoderConfig) -> inference.SentenceEncoder:
+        """Encodes sentences as the teacher or the student; its parameters are still to be set."""
+        return inference.SentenceEncoder(
             config,
             None,
-            self._tokenizer("student"),
+            self._tokenizer(name),
             vectors=self.settings.mmkd.sentence_vector,
-            max_length=pairs.max_length,
+            max_length=self.settings.pairs.max_length,
         )
+
+    def _evaluate(self, config: models.EncoderConfig) -> Any:
+        held_out, encoder = self._held_out(), self._encoder("student", config)
 
         def evaluate(state: training.TrainState) -> dict[str, float]:
             encoder.params = training.local_copy(state.best_params["encoder"])
-            found = evaluation.retrieval_by_language(encoder.encode, by_language)
+            found = evaluation.retrieval_by_language(encoder.encode, held_out)
             encoder.params = {}  # the memory is wanted for training
-            return {f"retrieval/{name}": 100 * score for name, score in found.items()}
+            to_english = found["to_english"].items()
+            return {f"retrieval/{name}": 100 * score for name, score in to_english}
 
         return evaluate
 

