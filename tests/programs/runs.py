@@ -18,7 +18,9 @@ def command(program: str, *arguments: str) -> list[str]:
 
 def environment(devices: int = 1) -> dict[str, str]:
     """Of a machine with so many devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    # Most of the time is compilation; these runs are short, and need not be fast. All of them must
+    # be compiled alike, or their numbers drift apart.
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 

@@ -47,32 +47,31 @@ def wait_until(reached, processes) -> None:
         time.sleep(0.01)
 
 
-def test_one_is_asked_to_stop_and_both_do(tmp_path, alone):
+def test_one_is_asked_to_stop_and_both_do_and_one_process_goes_on(tmp_path, alone):
     workdir = tmp_path / "run"
-    processes = start_two("train", *pulse(workdir, *STEPS))
+    two = start_two("train", *pulse(workdir, *STEPS))
     # They have joined by then, and there is a step to come.
-    wait_until((workdir / "models.json").exists, processes)
-    processes[1].send_signal(signal.SIGTERM)
-    first, _ = end(processes, code=75)
+    wait_until((workdir / "models.json").exists, two)
+    two[1].send_signal(signal.SIGTERM)
+    first, _ = end(two, code=75)
     assert "the same command" in first
-    assert len(saved(workdir)) >= 1
+    stopped = saved(workdir)[-1]
+    assert stopped < 40
+    two = start_two("train", *pulse(workdir, *STEPS))
+    wait_until(lambda: saved(workdir)[-1] > stopped, two)
+    kill(two)
     assert saved(workdir)[-1] < 40
-    end(start_two("train", *pulse(workdir, *STEPS)))
+    run("train", *pulse(workdir, *STEPS), devices=2)
     assert_same_course(workdir, alone)
 
 
-def test_killed_it_goes_on_with_another_number_of_processes(tmp_path, alone):
+def test_one_process_is_killed_and_two_go_on(tmp_path, alone):
     workdir = tmp_path / "run"
     one = [start("train", *pulse(workdir, *STEPS), devices=2)]
     wait_until(lambda: saved(workdir), one)
     kill(one)
-    before = saved(workdir)[-1]
-    assert before < 40
-    two = start_two("train", *pulse(workdir, *STEPS))
-    wait_until(lambda: saved(workdir)[-1] > before, two)
-    kill(two)
     assert saved(workdir)[-1] < 40
-    run("train", *pulse(workdir, *STEPS), devices=2)
+    end(start_two("train", *pulse(workdir, *STEPS)))
     assert_same_course(workdir, alone)
 
 
@@ -96,10 +95,10 @@ def test_of_a_workdir_that_is_in_use_both_keep_out(tmp_path):
 
 def test_if_one_is_killed_the_other_ends_too(tmp_path):
     workdir = tmp_path / "run"
-    processes = start_two("train", *pulse(workdir, *STEPS))
-    wait_until(lambda: saved(workdir), processes)
-    processes[1].kill()
+    two = start_two("train", *pulse(workdir, *STEPS))
+    wait_until((workdir / "models.json").exists, two)
+    two[1].kill()
     try:
-        assert processes[0].wait(timeout=100) not in (0, 75)
+        assert two[0].wait(timeout=100) not in (0, 75)
     finally:
-        kill(processes)
+        kill(two)
