@@ -60,7 +60,8 @@ def test_leaves_everything_that_is_promised():
         assert line["loss"] == pytest.approx(total, rel=1e-5)
     assert losses[-1]["token"] < losses[0]["token"]
     scores = json.loads((workdir / "results.json").read_text())
-    assert scores["retrieval/mean"] == lines[-1]["retrieval/mean"]
+    assert scores["retrieval"]["before"] == lines[0]["retrieval/mean"]
+    assert scores["retrieval"]["after"] == lines[-1]["retrieval/mean"]
 
 
 def test_the_student_gives_vectors():
