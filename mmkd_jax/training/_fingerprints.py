@@ -23,8 +23,9 @@ def fingerprints(tree: Any) -> dict[str, int]:
     Returns:
       By the name that `named_leaves` gives.
     """
-    named = {name: _fingerprint(leaf) for name, leaf in named_leaves(tree).items()}
-    return {name: int(number) for name, number in jax.device_get(named).items()}
+    # One after the other: of several programs that devices of a CPU have begun at the same time, each
+    # may wait for a thread that another one holds, for ever.
+    return {name: int(_fingerprint(leaf)) for name, leaf in named_leaves(tree).items()}
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

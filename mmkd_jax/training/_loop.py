@@ -103,11 +103,11 @@ class _Loop:
     def run(self) -> Outcome:
         """All steps that are left, or those until a request to stop."""
         total, stopped = self.schedule.total_steps, False
-        if not self.step and self.task.evaluate is not None:
-            self.before = self.task.evaluate(self.state)
-            self.writer.write(0, self.before)
-        self.meter.resume()
         with StopRequest() as stop, Progress(total, self.step) as progress:
+            if not self.step and self.task.evaluate is not None:
+                self.before = self.task.evaluate(self.state)
+                self.writer.write(0, self.before)
+            self.meter.resume()
             while self.step < total and not stopped:
                 self._advance()
                 progress.update(self.step, self.window.last.get("loss", 0.0), self.meter.rates())

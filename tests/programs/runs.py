@@ -5,8 +5,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,3 +93,29 @@ def metrics(workdir: Path) -> list[dict]:
     """The lines of metrics.jsonl."""
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def assert_same_course(workdir: Path, expected: Path) -> None:
+    """Metrics and parameters of another run, to the last bit."""
+    assert (workdir / "metrics.jsonl").read_bytes() == (expected / "metrics.jsonl").read_bytes()
+    found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        np.testing.assert_array_equal(found[name], tensor, err_msg=name)
+
+
+def saved(workdir: Path) -> list[int]:
+    """The steps of the checkpoints that are whole."""
+    folder = workdir / "checkpoints"
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def wait_for(reached: Callable[[], Any], *processes: subprocess.Popen) -> None:
+    """Until a run has got so far; its processes must not end before."""
+    deadline = time.time() + 200
+    while not reached():
+        assert time.time() < deadline
+        if any(process.poll() is not None for process in processes):
+            raise AssertionError(f"it has ended: {end(list(processes))}")
+        time.sleep(0.01)

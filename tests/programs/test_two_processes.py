@@ -1,7 +1,6 @@
 """Training on several processes: as if it were one, whatever is done to one of them."""
 
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mmkd_jax.training import Workdir
-from tests.programs.runs import end, kill, metrics, pulse, run, start, start_two
+from tests.programs.runs import end, kill, metrics, pulse, run, saved, start, start_two, wait_for
 
 # Dropout's numbers depend on the layout of the devices.
 STILL = [f"--config.student.{name}=0.0" for name in ("dropout", "attention_dropout")]
@@ -22,7 +21,7 @@ def alone(once) -> Path:
     return once("alone", lambda workdir: run("train", *pulse(workdir, *STEPS), devices=2))
 
 
-def assert_same_course(workdir: Path, expected: Path) -> None:
+def assert_nearly_same(workdir: Path, expected: Path) -> None:
     for line, wanted in zip(metrics(workdir), metrics(expected), strict=True):
         assert line == pytest.approx(wanted, rel=1e-5, abs=1e-5)
     found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
@@ -31,48 +30,32 @@ def assert_same_course(workdir: Path, expected: Path) -> None:
         np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
 
 
-def saved(workdir: Path) -> list[int]:
-    folder = workdir / "checkpoints"
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    return sorted(int(name) for name in names if name.isdigit())
-
-
-def wait_until(reached, processes) -> None:
-    """Until a run has got so far."""
-    deadline = time.time() + 200
-    while not reached():
-        assert time.time() < deadline
-        ended = [process.poll() is not None for process in processes]
-        assert not any(ended), end(processes)
-        time.sleep(0.01)
-
-
 def test_one_is_asked_to_stop_and_both_do_and_one_process_goes_on(tmp_path, alone):
     workdir = tmp_path / "run"
     two = start_two("train", *pulse(workdir, *STEPS))
     # They have joined by then, and there is a step to come.
-    wait_until((workdir / "models.json").exists, two)
+    wait_for((workdir / "models.json").exists, *two)
     two[1].send_signal(signal.SIGTERM)
     first, _ = end(two, code=75)
     assert "the same command" in first
     stopped = saved(workdir)[-1]
     assert stopped < 40
     two = start_two("train", *pulse(workdir, *STEPS))
-    wait_until(lambda: saved(workdir)[-1] > stopped, two)
+    wait_for(lambda: saved(workdir)[-1] > stopped, *two)
     kill(two)
     assert saved(workdir)[-1] < 40
     run("train", *pulse(workdir, *STEPS), devices=2)
-    assert_same_course(workdir, alone)
+    assert_nearly_same(workdir, alone)
 
 
 def test_one_process_is_killed_and_two_go_on(tmp_path, alone):
     workdir = tmp_path / "run"
     one = [start("train", *pulse(workdir, *STEPS), devices=2)]
-    wait_until(lambda: saved(workdir), one)
+    wait_for(lambda: saved(workdir), *one)
     kill(one)
     assert saved(workdir)[-1] < 40
     end(start_two("train", *pulse(workdir, *STEPS)))
-    assert_same_course(workdir, alone)
+    assert_nearly_same(workdir, alone)
 
 
 def test_different_configs_are_refused_by_both(tmp_path):
@@ -96,7 +79,7 @@ def test_of_a_workdir_that_is_in_use_both_keep_out(tmp_path):
 def test_if_one_is_killed_the_other_ends_too(tmp_path):
     workdir = tmp_path / "run"
     two = start_two("train", *pulse(workdir, *STEPS))
-    wait_until((workdir / "models.json").exists, two)
+    wait_for((workdir / "models.json").exists, *two)
     two[1].kill()
     try:
         assert two[0].wait(timeout=100) not in (0, 75)

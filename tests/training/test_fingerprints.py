@@ -75,6 +75,15 @@ def test_it_does_not_depend_on_the_sharding():
         assert of(split) == of(x)
 
 
+def test_many_arrays_that_are_split_do_not_wait_for_each_other():
+    mesh = jax.make_mesh((8,), ("a",), axis_types=(AxisType.Auto,))
+    split = NamedSharding(mesh, PartitionSpec("a"))
+    tree = {name: jax.device_put(jnp.ones((8 + 8 * (name % 5), 4)), split) for name in range(60)}
+    expected = fingerprints(tree)
+    for _ in range(20):
+        assert fingerprints(tree) == expected
+
+
 def test_wide_numbers():
     with jax.enable_x64(True):
         x = jnp.arange(3.0, dtype="float64")
