@@ -66,11 +66,7 @@ def make_step(
     """
     gradients = _gradients_of(method, accumulation or AccumulationSettings(), gather)
 
-    def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
-        norm = _norm(found)
-        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
+    def advance(state: TrainState, found: Tree, stats: Tree) -> TrainState:
         updates, changed = optimizer.update(found, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         moved = (
@@ -80,8 +76,16 @@ def make_step(
             if average
             else ()
         )
-        new = TrainState(state.step, params, stats, changed, moved)
-        kept = jax.tree.map(lambda old, new: jnp.where(finite, new, old), state, new)
+        return TrainState(state.step, params, stats, changed, moved)
+
+    def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
+        norm = _norm(found)
+        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
+        # As a branch, XLA writes the new state over the old one. A `where` of the two, leaf by leaf,
+        # had it copy the moments first, and took several times as long.
+        kept = jax.lax.cond(finite, advance, lambda state, *_: state, state, found, stats)
         metrics |= {"gradient_norm": norm, "finite": finite.astype(jnp.float32)}
         return kept._replace(step=state.step + 1), metrics
 
