@@ -8,7 +8,7 @@ import numpy as np
 
 from mmkd_jax import data, models, training
 from mmkd_jax.data import sample
-from mmkd_jax.methods import MMKD, LevelWeights, MMKDSettings
+from mmkd_jax.methods import MMKD, MMKDSettings
 
 LENGTH = 128
 TEACHER_VOCABULARY, STUDENT_VOCABULARY = 28996, 119547  # of bert-base-cased and multilingual BERT
@@ -17,17 +17,30 @@ BASE = {"width": 768, "layers": 12, "heads": 12, "hidden_width": 3072, "position
 IGNORED = -100  # the label of a token that is not to be predicted
 
 
-class Ours(NamedTuple):
-    """What a step of ours takes."""
+class Ours:
+    """Our training step, with the state that it changes.
 
-    method: MMKD
-    step: training.make_step
-    state: training.TrainState
-    frozen: dict
+    Args:
+      method: the loss.
+      weights: of `new_weights`; those that are trained are given up.
+      batch: pairs a batch.
+    """
+
+    def __init__(self, method: MMKD, weights: tuple[dict, dict, dict], batch: int):
+        params, stats, self.frozen = weights
+        self.optimizer = new_optimizer(method, batch)
+        self.state = training.new_state(params, stats, self.optimizer, False)
+        step = training.make_step(method, self.optimizer, seed=0)
+        self.function = jax.jit(step, donate_argnums=0)
+
+    def step(self, batch: data.PairBatch) -> dict[str, jax.Array]:
+        self.state, metrics = self.function(self.state, self.frozen, batch)
+        return metrics
 
 
 def new_method(sizes: dict, projection: str = "frozen_random", **computing) -> MMKD:
-    computing = {"vocabulary_multiple": 128} | computing
+    # Weights so large that sentences come out unlike each other, as they do from trained models.
+    computing = {"vocabulary_multiple": 128, "initial_scale": 0.1} | computing
     teacher, student = (
         models.EncoderConfig(vocabulary_size=size, **sizes, **computing)
         for size in (TEACHER_VOCABULARY, STUDENT_VOCABULARY)
@@ -45,34 +58,35 @@ def new_weights(method: MMKD) -> tuple[dict, dict, dict]:
 
 
 def new_optimizer(method: MMKD, batch: int):
-    """The paper's learning rate, constant, so that all sides take the same steps."""
+    """The paper's, at a constant rate, so that all sides take the same steps."""
     settings = training.OptimizerSettings(schedule="constant", warmup=0.0)
     return training.make_optimizer(settings, 1000, batch, method.is_trained)
 
 
-def losses_alone(method: MMKD) -> dict[str, float]:
-    return {name: getattr(method.settings.weights, name) for name in LevelWeights().__dict__}
+def learning_rate(batch: int) -> float:
+    settings = training.OptimizerSettings()
+    return settings.learning_rate * batch / settings.reference_batch
 
 
 # --- Batches ------------------------------------------------------------------------------------
 
 
 class Pairs(NamedTuple):
-    """Batches as a run draws them.
+    """Batches of a run, the first of each shape that an epoch has.
 
     Attributes:
       name: of the corpus.
-      batches: of the first steps.
-      plan: all of them.
+      batches: the cheapest shape first.
+      shares: of an epoch's batches that have each shape.
     """
 
     name: str
     batches: list[data.PairBatch]
-    plan: data.Plan
+    shares: np.ndarray
 
 
-def draw(pairs: int, batch: int, steps: int) -> Pairs:
-    """Prepares so many pairs, mixed in the proportion of their sources."""
+def draw(pairs: int, batch: int) -> Pairs:
+    """Prepares so many pairs, mixed in the proportion of their sources, as a run does."""
     if (data_texts.FOLDER / "bert_vocab").exists():
         name, sources, *tokenizers = data_texts.corpus(pairs)
     else:
@@ -82,7 +96,12 @@ def draw(pairs: int, batch: int, steps: int) -> Pairs:
     sampling = data.Sampling(prepared.languages)
     plan = data.plan_pairs(prepared.lengths[:, :3], sampling, batch, LENGTH)
     source = data.PairBatches(prepared, plan, teacher, student, LENGTH)
-    return Pairs(name, [source(step) for step in range(steps)], plan)
+    first: dict[int, int] = {}
+    for step in range(plan.steps(0)):
+        first.setdefault(plan.step(step).shape, step)
+    counts = plan.shape_counts(0)
+    here = sorted(first)
+    return Pairs(name, [source(first[shape]) for shape in here], counts[here] / counts.sum())
 
 
 def of_sample() -> tuple:
