@@ -83,8 +83,8 @@ def make_step(
         found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
         norm = _norm(found)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
-        # As a branch, XLA writes the new state over the old one. A `where` of the two, leaf by leaf,
-        # had it copy the moments first, and took several times as long.
+        # In a branch, XLA writes the new state over the old one. A `where` of both, leaf by leaf,
+        # has it copy the moments first, and takes several times as long.
         kept = jax.lax.cond(finite, advance, lambda state, *_: state, state, found, stats)
         metrics |= {"gradient_norm": norm, "finite": finite.astype(jnp.float32)}
         return kept._replace(step=state.step + 1), metrics
