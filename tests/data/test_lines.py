@@ -101,7 +101,7 @@ def test_one_report_serves_several_readers(table):
 
 
 def test_without_a_report_it_is_logged(table, caplog):
-    with caplog.at_level(logging.WARNING, "mmkd_jax.data"):
+    with caplog.at_level(logging.INFO, "mmkd_jax.data"):
         list(read_tsv(table(b"a\tb\n")))
         assert not caplog.records
         list(read_tsv(table(b"a\tb\n\tc\n")))

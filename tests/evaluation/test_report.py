@@ -208,6 +208,13 @@ def test_before_training_alone(tmp_path):
     assert "Retrieval by language" in written(tmp_path).headings
 
 
+def test_what_was_lost_is_in_the_legend(tmp_path):
+    for after, is_lost in ((10.0, False), (3.0, True)):
+        languages = {"languages": {"de": after}, "languages_before": {"de": 5.0}}
+        write_json(tmp_path / "results.json", {"retrieval": languages})
+        assert (" lost " in written(tmp_path).text) is is_lost
+
+
 def test_a_run_without_finite_numbers(tmp_path):
     rows = [{"step": step, "loss": "NaN", "token": "Infinity"} for step in (1, 2, 3)]
     lines(tmp_path / "metrics.jsonl", [*rows, {"step": 3, "retrieval/de": "NaN"}])

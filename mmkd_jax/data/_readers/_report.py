@@ -79,14 +79,14 @@ class Reading:
     """One run of one reader: what `on_error` says happens to faults, and to which report.
 
     A report that the caller did not ask for is logged when the reader ends, if it says anything:
-    nothing vanishes silently.
+    nothing vanishes silently. It is a warning if there were faults, and information if not.
     """
 
     def __init__(self, on_error: str, report: Report | None):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.strict = on_error == "raise"
-        self.owned = report is None
+        self.owned, self.faulty = report is None, False
         self.report = Report() if report is None else report
 
     def __enter__(self) -> "Reading":
@@ -94,12 +94,14 @@ class Reading:
 
     def __exit__(self, *error: object) -> None:
         if self.owned and (self.report.left_out or self.report.changed):
-            _log.warning("%s", self.report)
+            # What was never meant to be read, such as messages without a translation, is no worry.
+            _log.log(logging.WARNING if self.faulty else logging.INFO, "%s", self.report)
 
     def fault(self, file: Path, line: int, kind: str, detail: str = "") -> None:
         """Raises, or counts what is left out because of it."""
         if self.strict:
             raise ReadError(file, line, _reason(kind, detail))
+        self.faulty = True
         self.leave_out(file, line, kind, detail)
 
     def unreadable(self, file: Path, line: int, error: "Unreadable | UnicodeDecodeError") -> None:

@@ -29,6 +29,10 @@ def retrieval(run: Run) -> Markup | None:
         return None
     compared = bool(scores.languages_before) or scores.before is not None
     key = [("before", "before training"), ("after", "gained by training")]
+    if any(
+        scores.languages.get(code, 100.0) < old for code, old in scores.languages_before.items()
+    ):
+        key.append(("lost", "lost"))
     legend = element(
         "p",
         *(element("span", element("i", class_=name), text) for name, text in key),

@@ -24,7 +24,7 @@ main { max-width: 768px; margin: 0 auto; padding: 72px 24px 96px; }
 section { margin-top: 88px; }
 h1 { font-size: 20px; font-weight: 600; margin: 4px 0 0; overflow-wrap: anywhere; }
 h2 { font-size: 24px; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 8px; }
-p { margin: 0 0 12px; max-width: 62ch; }
+p { margin: 0 0 12px; max-width: 62ch; text-wrap: pretty; }
 section > p { color: var(--muted); }
 section > p strong { color: var(--ink); font-weight: 600; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.86em; }
@@ -54,7 +54,8 @@ svg * { stroke-linejoin: round; }
 .legend { display: flex; gap: 24px; font-size: 14px; margin: 20px 0 0; }
 .legend span { display: flex; align-items: center; gap: 8px; }
 .legend i { width: 18px; height: 10px; background: var(--accent); }
-.legend i.before { background: var(--before); }
+.legend i.before, .legend i.lost { background: var(--before); }
+.legend i.lost { height: 3px; }
 
 .scroll { overflow-x: auto; margin-top: 20px; }
 table { width: 100%; border-collapse: collapse; font-size: 15px; }
@@ -68,7 +69,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .value { overflow-wrap: anywhere; }
 table code { color: inherit; }
 .share { min-width: 72px; padding-top: 7px; }
-.share i { display: block; height: 10px; min-width: 1px; background: var(--accent); }
+.share i { display: block; height: 10px; min-width: 1px; background: var(--before); }
 
 details { margin-top: 24px; }
 summary { cursor: pointer; color: var(--accent); font-size: 15px; width: fit-content; }
