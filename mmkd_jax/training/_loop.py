@@ -94,9 +94,11 @@ class _Loop:
         self._restore()
         self.writer, self.speed = Writers([]), Writers([])
         if jax.process_index() == 0:
+            # Without a checkpoint even the scores before the first step are written again.
+            known = self.step or -1
             curves = TensorBoard(workdir.tensorboard, self.step)
-            self.writer = Writers([JsonLines(workdir.metrics, self.step), curves])
-            self.speed = Writers([JsonLines(workdir.throughput, self.step), curves])
+            self.writer = Writers([JsonLines(workdir.metrics, known), curves])
+            self.speed = Writers([JsonLines(workdir.throughput, known), curves])
         self.meter = Meter(peak=_peak(task))
         self.pending: _Pending | None = None
 

@@ -170,9 +170,9 @@ def test_prepared_from_something_else_under_the_same_name(root, tmp_path_factory
         (
             spec(pth="x"),
             r"argument that tsv does not take, 'pth' \(did you mean 'path'\?\); there are reader, "
-            "language, on_error, limit, path, source, target, header",
+            "language, on_error, limit, part, held_out, path, source, target, header",
         ),
-        (spec("sample", path="x"), "argument that sample does not take, 'path'; there are"),
+        (spec("sample", path="x"), "argument that sample does not take, 'path'"),
         ({"reader": "moses", "language": "de"}, "lacks source and target, which moses needs"),
         (spec(limit=0), "source 'it' must have a limit of at least 1, got 0"),
         (spec(limit="all"), "limit of at least 1, got 'all'"),
@@ -221,3 +221,18 @@ def test_shared_corpora():
     )
     counts = {source.name: sum(1 for _ in source.pairs()) for source in found}
     assert counts == {"docs": 50, "news": 1997, "tatoeba": 1377}
+
+
+def test_a_text_is_held_out_in_all_languages_or_in_none():
+    def english(language, part):
+        described = spec("sample", language=language, part=part, held_out=0.3)
+        [source] = open_sources({"it": described})
+        return {pair[0] for pair in source.pairs()}
+
+    for part in ("train", "held_out"):
+        assert english("de", part) == english("zh", part)
+    assert not english("de", "train") & english("de", "held_out")
+    assert len(english("de", "train") | english("de", "held_out")) == 120
+    assert 20 <= len(english("de", "held_out")) <= 52
+    with pytest.raises(ValueError, match="must have a part"):
+        english("de", None)

@@ -110,10 +110,16 @@ def test_without_a_report_it_is_logged(table, caplog):
 
 
 def test_a_reader_that_is_not_read_to_its_end_is_logged_too(table, caplog):
-    pairs = read_tsv(table(b"\tc\na\tb\nc\td\n"))
-    assert next(pairs) == Pair("a", "b")
-    pairs.close()
+    with caplog.at_level(logging.INFO, "mmkd_jax.data"):
+        pairs = read_tsv(table(b"\tc\na\tb\nc\td\n"))
+        assert next(pairs) == Pair("a", "b")
+        pairs.close()
     assert "left out 1: blank side" in caplog.text
+
+
+def test_faults_that_are_skipped_are_a_warning(table, caplog):
+    list(read_tsv(table(b"a\tb\nc\n"), on_error="skip"))
+    assert "left out 1: wrong number of columns" in caplog.text
 
 
 def test_nothing_is_raised_when_everything_is_skipped(table):
