@@ -4,6 +4,7 @@ import contextlib
 import linecache
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -62,6 +63,15 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
         sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """``"2/8"`` as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    part, parts = map(int, found.groups()) if found else (0, 0)
+    if not part < parts:
+        raise ValueError(f"--shard must be I/N with 0 <= I < N, got {text!r}")
+    return part, parts
 
 
 def _is_message(error: Exception) -> bool:

@@ -11,7 +11,6 @@ which the extra "beam" brings. The flag may be repeated, once for each of Beam's
 
 import dataclasses
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from mmkd_jax._program import messages, start
+from mmkd_jax._program import messages, part_of, start
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _OUT = flags.DEFINE_string("out", None, "The folder for shards and manifest.")
@@ -43,15 +42,6 @@ def prepare(
     else:
         print(f"{manifest}: train with --config.pairs.folder={out}")
     return 0
-
-
-def part_of(text: str) -> tuple[int, int]:
-    """``"2/8"`` as (2, 8)."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    part, parts = map(int, found.groups()) if found else (0, 0)
-    if not part < parts:
-        raise ValueError(f"--shard must be I/N with 0 <= I < N, got {text!r}")
-    return part, parts
 
 
 def main() -> int:

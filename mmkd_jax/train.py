@@ -93,14 +93,9 @@ def _keep_compiled(path: str) -> None:
 
 def main() -> int:
     """The program."""
-    import jax
-
     from mmkd_jax import config, training
 
     with training.ending_together(), messages("train"):
-        # Programs that run at the same time on a CPU's devices can wait for each other for ever:
-        # the one's devices meet, while the threads of some are with the other.
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
         training.join_processes()
         settings = training.all_or_none(lambda: config.read(_CONFIG.value))
         return train(settings, _WORKDIR.value)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mmkd_jax.prepare import part_of
+from mmkd_jax._program import part_of
 from tests.programs.runs import end, kill, pulse, run, start, wait_for
 
 PULSE = "--config=configs/pulse.py"
