@@ -29,6 +29,12 @@ class TaggedBatch(NamedTuple):
       tags: ``[B, W]`` int32, -1 where there is no word.
       language: ``[B]`` int32, the number of each sentence's language, -1 for empty rows.
       example: ``[B]`` int32, the number of the sentence in its data, -1 for empty rows.
+      words: ``[B, W]`` int32, rows of a word table, 0 where there is no word; None for encoders
+        that read none.
+      characters: ``[B, W, C]`` int32, the characters of each word, 0 behind them; or None.
+      teachers: ``[B, K]`` int32, the numbers of each sentence's teachers, -1 where it has fewer
+        than K; None where nobody teaches.
+      teacher_emissions: ``[B, K, W, N]`` float32, the scores that they gave; or None.
     """
 
     ids: np.ndarray
@@ -39,6 +45,10 @@ class TaggedBatch(NamedTuple):
     tags: np.ndarray
     language: np.ndarray
     example: np.ndarray
+    words: np.ndarray | None = None
+    characters: np.ndarray | None = None
+    teachers: np.ndarray | None = None
+    teacher_emissions: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
