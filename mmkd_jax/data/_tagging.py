@@ -32,10 +32,12 @@ class TaggedBatch(NamedTuple):
       tags: ``[B, W]`` int32, -1 where there is no word, or no label.
       language: ``[B]`` int32, the number of each sentence's language, -1 for empty rows.
       example: ``[B]`` int32, the number of the sentence in its data, -1 for empty rows.
-      words: ``[B, W]`` int32, words by their numbers in a vocabulary, 0 where there is none; None
-        without a vocabulary.
-      characters: ``[B, W, C]`` int32, likewise the characters of each word.
-      teacher_emissions: ``[B, W, N]``, what a teacher has said of each word; None without one.
+      words: ``[B, W]`` int32, words by their numbers in a vocabulary, 0 where there is no word;
+        None without a vocabulary.
+      characters: ``[B, W, C]`` int32, the characters of each word, 0 behind them; or None.
+      teachers: ``[B, K]`` int32, the numbers of each sentence's teachers, -1 where it has fewer
+        than K; None where nobody teaches.
+      teacher_emissions: ``[B, K, W, N]`` float32, the scores that they gave; or None.
     """
 
     ids: np.ndarray | None
@@ -48,6 +50,7 @@ class TaggedBatch(NamedTuple):
     example: np.ndarray
     words: np.ndarray | None = None
     characters: np.ndarray | None = None
+    teachers: np.ndarray | None = None
     teacher_emissions: np.ndarray | None = None
 
 
