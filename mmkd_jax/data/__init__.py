@@ -79,6 +79,14 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
+from mmkd_jax.data._taught import TaughtBatches, seen_as
+from mmkd_jax.data._teacher_outputs import (
+    OutputsKey,
+    TeacherOutputs,
+    load_outputs,
+    prepare_outputs,
+    sentences_hash,
+)
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -99,6 +107,7 @@ __all__ = [
     "EncodedPairs",
     "Inference",
     "Layout",
+    "OutputsKey",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -121,6 +130,8 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TaughtBatches",
+    "TeacherOutputs",
     "UPOS",
     "WordVocabulary",
     "chosen_count",
@@ -134,6 +145,7 @@ __all__ = [
     "kept_of_pair",
     "language_shares",
     "layout_of",
+    "load_outputs",
     "load_pairs",
     "open_sources",
     "pair_batch",
@@ -143,6 +155,7 @@ __all__ = [
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
+    "prepare_outputs",
     "prepare_pairs",
     "prepare_pairs_with_beam",
     "questions_of_rows",
@@ -165,6 +178,8 @@ __all__ = [
     "read_xnli",
     "row_lengths",
     "save_vocabulary",
+    "seen_as",
+    "sentences_hash",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
