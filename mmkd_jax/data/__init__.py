@@ -73,7 +73,7 @@ from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
 from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
-from mmkd_jax.data._tagged_corpora import TaggedSource, open_tagged
+from mmkd_jax.data._tagged_corpora import TaggedSource, fold_of, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
@@ -142,6 +142,7 @@ __all__ = [
     "encode_pairs",
     "find_catalogues",
     "fit_shapes",
+    "fold_of",
     "hugging_face_rows",
     "inferences_of_rows",
     "json_rows",
