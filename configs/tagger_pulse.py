@@ -14,12 +14,12 @@ def get_config(arg: str = ""):
     """``runlocal`` changes nothing: the run is local as it is."""
     del arg
     config = defaults("tagger")
-    config.total_steps = 40
-    config.batch_size = 400
+    config.total_steps = 60
+    config.batch_size = 640
     config.log_every = 10
     config.checkpoint_every = 10
-    config.eval_every = 10
-    config.optimizer.learning_rate = 1e-2
+    config.eval_every = 20
+    config.optimizer.learning_rate = 3e-2
     recurrent = config.tagger.recurrent
     recurrent.word_width, recurrent.width, recurrent.filters = 8, 8, 8
     recurrent.min_count = 1
