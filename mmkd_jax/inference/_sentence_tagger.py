@@ -104,6 +104,7 @@ class SentenceTagger:
         sentences are read in windows, half of each new, every word in the one in which it has
         most around it; the best tags are those of the whole sentence even so. A tagger without a
         transformer reads a sentence of any length.
+      languages: What it was trained on, as far as that is known.
     """
 
     config: models.TaggerConfig
@@ -111,6 +112,7 @@ class SentenceTagger:
     tokenizer: Any = None
     vocabulary: data.WordVocabulary | None = None
     max_length: int = 128
+    languages: tuple[str, ...] = ()
 
     def __post_init__(self):
         recurrent = self.config.recurrent

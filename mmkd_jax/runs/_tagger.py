@@ -111,9 +111,9 @@ class TaggerRun:
 
         All processes of a run call this; the first one writes.
         """
-        tagger, languages = self._tagger(), self._outline()[2]
+        tagger = self._tagger()
         tagger.params = training.local_copy(state.best_params)
-        training.on_first(lambda: inference.save_tagger(out, tagger, languages, dtype))
+        training.on_first(lambda: inference.save_tagger(out, tagger, dtype))
 
     def conclude(
         self, task: training.Task, outcome: training.Outcome, student: Path
@@ -259,9 +259,10 @@ class TaggerRun:
 
     def _tagger(self) -> inference.SentenceTagger:
         """The tagger of this run; its parameters are still to be set."""
-        config, vocabulary, _ = self._outline()
+        config, vocabulary, languages = self._outline()
         longest = self.settings.corpora.max_length
-        return inference.SentenceTagger(config, None, self._tokenizer(), vocabulary, longest)
+        tokenizer = self._tokenizer()
+        return inference.SentenceTagger(config, None, tokenizer, vocabulary, longest, languages)
 
     def _write_outline(
         self,
