@@ -7,73 +7,14 @@ The same command again continues. Exit codes: 0, the run is finished; 75, it was
 (SIGTERM), has saved, and is to be started again; anything else is an error.
 """
 
-import contextlib
-import json
-import logging
-from typing import Any
-
 from absl import flags
 from ml_collections import config_flags
 
 from mmkd_jax._program import messages, start
+from mmkd_jax._train import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
-
-_LOG = logging.getLogger("mmkd_jax.train")
-
-
-def train(settings: Any, path: str) -> int:
-    """Trains in a workdir; returns the exit code."""
-    from mmkd_jax import config, evaluation, training
-    from mmkd_jax.runs import RUNS
-
-    plain = config.to_dict(settings)
-    training.check_same(plain)
-    _keep_compiled(path)
-    workdir = training.all_or_none(lambda: training.Workdir(path))
-    with contextlib.ExitStack() as stack:
-        training.on_first(lambda: stack.enter_context(workdir.lock()))
-        training.on_first(lambda: workdir.check_config(plain, settings.may_change))
-        training.all_or_none(workdir.check_shared)
-        training.on_first(lambda: evaluation.write_versions(workdir.path))
-        run = RUNS[settings.method](settings, workdir.path)
-        mesh = training.make_mesh(settings.mesh)
-        schedule = training.Schedule(
-            settings.total_steps,
-            settings.log_every,
-            settings.checkpoint_every,
-            settings.eval_every,
-            settings.keep_checkpoints,
-            settings.skipped_in_a_row,
-        )
-        task = run.build(mesh)
-        outcome = training.fit(task, workdir, schedule)
-        if not outcome.finished:
-            _LOG.info("stopped as asked, and saved; the same command goes on from here")
-            return training.EXIT_PREEMPTED
-        results = run.conclude(task, outcome, workdir.student)
-        training.on_first(lambda: _conclude(workdir, results, run.next_steps))
-    return 0
-
-
-def _conclude(workdir: "training.Workdir", results: dict[str, Any], next_steps: str) -> None:
-    """Writes down what the run has come to, and says what to do with it."""
-    from mmkd_jax import evaluation, training
-
-    training.write_atomically(workdir.results, json.dumps(results, indent=2) + "\n")
-    report = evaluation.write_report(workdir.path)
-    if results:
-        print(evaluation.summary_table(results))
-    print(next_steps.format(report=report, student=workdir.student))
-
-
-def _keep_compiled(path: str) -> None:
-    """Has JAX keep what it compiles in the workdir, so that later starts are quick."""
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", f"{path}/compiled")
 
 
 def main() -> int:

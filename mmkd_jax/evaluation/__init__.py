@@ -1,5 +1,6 @@
 """What a model is worth, and what a run has come to: scores of retrieval, and reports."""
 
+from mmkd_jax.evaluation._comparison import comparison
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
@@ -7,6 +8,7 @@ from mmkd_jax.evaluation._tagging import SpanCounts, span_counts, tag_accuracy, 
 
 __all__ = [
     "SpanCounts",
+    "comparison",
     "retrieval_accuracy",
     "retrieval_by_language",
     "span_counts",

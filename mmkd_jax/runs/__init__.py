@@ -11,6 +11,12 @@ from mmkd_jax.runs._settings import (
     RunSettings,
     Sizes,
 )
+from mmkd_jax.runs._structured import StructuredRun
+from mmkd_jax.runs._structured_settings import (
+    StructuredRunSettings,
+    TeacherRecipe,
+    TeacherSettings,
+)
 from mmkd_jax.runs._tagger import TaggerRun
 from mmkd_jax.runs._tagger_settings import (
     CorpusSettings,
@@ -19,7 +25,7 @@ from mmkd_jax.runs._tagger_settings import (
     TaggerSettings,
 )
 
-RUNS = {"mmkd": MMKDRun, "tagger": TaggerRun}
+RUNS = {"mmkd": MMKDRun, "structured": StructuredRun, "tagger": TaggerRun}
 
 __all__ = [
     "CorpusSettings",
@@ -31,7 +37,11 @@ __all__ = [
     "RecurrentSettings",
     "RunSettings",
     "Sizes",
+    "StructuredRun",
+    "StructuredRunSettings",
     "TaggerRun",
     "TaggerRunSettings",
     "TaggerSettings",
+    "TeacherRecipe",
+    "TeacherSettings",
 ]

@@ -20,7 +20,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
-from mmkd_jax.runs._settings import MMKDRunSettings
+from mmkd_jax.runs._settings import MMKDRunSettings, RunSettings
 from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
@@ -52,6 +52,7 @@ class MMKDRun:
 
     settings_type = MMKDRunSettings
     next_steps = _NEXT
+    prepared_field = "pairs.folder"
 
     # --- From the settings alone ----------------------------------------------------------------
 
@@ -64,6 +65,16 @@ class MMKDRun:
         return _abstract(settings, mesh, teacher, student)
 
     # --- Making what is missing -----------------------------------------------------------------
+
+    def first(self) -> dict[str, RunSettings]:
+        """No other runs."""
+        return {}
+
+    @classmethod
+    def of_prepared(cls, settings: MMKDRunSettings, folder: Path) -> "MMKDRun":
+        """The run that prepares into a folder, for others to read."""
+        pairs = dataclasses.replace(settings.pairs, folder=str(folder))
+        return cls(dataclasses.replace(settings, pairs=pairs), folder)
 
     @property
     def prepared(self) -> Path:
