@@ -62,6 +62,8 @@ setup(
             "pytest-xdist>=3.6",
             # One minor series: a formatter that changes its mind must not fail a build.
             "ruff>=0.17,<0.18",
+            # Counts spans, to compare with.
+            "seqeval>=1.2",
             # The wheel test builds without isolation, so that it needs no network.
             "setuptools>=77",
         ],

@@ -1,5 +1,7 @@
 """How probable a span is, by all tag sequences that have it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from mmkd_jax.tags import TagSet, split
 _EXACT = jax.lax.Precision.HIGHEST
 
 
+@functools.partial(jax.jit, static_argnames="tags")
 def span_probabilities(
     chain: LinearChain, tags: TagSet, spans: Int[Array, "B S 3"]
 ) -> Float[Array, "B S"]:
@@ -50,6 +53,7 @@ def span_probabilities(
     if tags.scheme is None:
         raise ValueError("tags must be of a scheme such as BIO; these spell no spans")
     continues, of_type = (jnp.asarray(table) for table in _tables(tags))
+    continues = continues[None]  # of each sentence
     emissions = chain.emissions
     count, steps = emissions.shape[:2]
     lengths = jnp.full(count, steps) if chain.lengths is None else chain.lengths
