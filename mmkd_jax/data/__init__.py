@@ -88,6 +88,7 @@ from mmkd_jax.data._views import (
     row_lengths,
 )
 from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
+from mmkd_jax.data._word_vocabulary import WordVocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -121,6 +122,7 @@ __all__ = [
     "TaggedData",
     "TaggedSentence",
     "UPOS",
+    "WordVocabulary",
     "chosen_count",
     "decode_pairs",
     "encode_pairs",
