@@ -260,7 +260,8 @@ def start_workers(chosen: argparse.Namespace) -> None:
         )
         for number, core in enumerate(cores)
     ]
-    if any([worker.wait() for worker in workers]):
+    codes = [worker.wait() for worker in workers]
+    if any(codes):
         raise SystemExit("a worker failed, see above; what is finished is kept")
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmkd_jax import crf, data, methods, models, training
@@ -321,8 +320,12 @@ def load_lessons(path: pathlib.Path) -> Lessons:
 
 
 def accuracy(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
-    pairs = [(g, f) for one, other in zip(gold, found, strict=True) for g, f in zip(one, other)]
-    return 100 * sum(g == f for g, f in pairs) / len(pairs)
+    pairs = [
+        pair
+        for one, other in zip(gold, found, strict=True)
+        for pair in zip(one, other, strict=True)
+    ]
+    return 100 * sum(expected == tag for expected, tag in pairs) / len(pairs)
 
 
 def scores_of(tagger: Tagger, groups: By, score: Callable) -> dict[str, float]:
