@@ -21,7 +21,7 @@ import numpy as np
 
 from mmkd_jax import crf, data, methods, models, training
 from mmkd_jax.data import TaggedSentence
-from mmkd_jax.tags import UPOS, TagSet
+from mmkd_jax.tags import TagSet
 
 LONGEST = 80  # words of a training sentence; the rest is cut off
 TOKENS = 640  # a batch
@@ -63,7 +63,7 @@ def read_pos(folder: pathlib.Path) -> Corpus:
 
     learned = ("vi", "wo", "af", "te", "mr")
     return Corpus(
-        UPOS,
+        data.UPOS,
         {language: read(language, "train") for language in learned},
         {language: read(language, "test") for language in learned},
         {language: read(language, "test") for language in ("de", "es")},
