@@ -106,6 +106,7 @@ SETTINGS = {
     ),
 }
 LARGE_TESTS = 5000  # words
+TEACHER_SETS = 2  # seeds 0, 2, 4 learn from the one, seeds 1 and 3 from the other
 
 
 # --- Trials -------------------------------------------------------------------------------------
@@ -142,13 +143,17 @@ class Experiment:
 
     def teachers(self, kind: str, folds: int, seed: int):
         """What the teachers say about the training sentences; they are trained if they must be."""
-        share, joint = self.setting.teachers_see, self.setting.joint
-        name = f"teachers-{kind}-{folds}-{share}{'-joint' if joint else ''}-{seed}"
-        path = self.workdir / name
+        path = self.lessons_path(kind, folds, seed)
         with self.trials.held(path, wait=True):
-            if not path.with_suffix(".json").exists():
-                self._teach(path, kind, folds, seed)
+            if not self.trials.scores_beside(path).exists():
+                self._teach(path, kind, folds, seed % TEACHER_SETS)
         return self.trials.load_lessons(path)
+
+    def lessons_path(self, kind: str, folds: int, seed: int) -> pathlib.Path:
+        """Where what the teachers say is kept."""
+        share = round(100 * self.setting.teachers_see)
+        who = f"{kind}-{'joint' if self.setting.joint else 'each'}-{share}-{folds}"
+        return self.workdir / f"teachers-{who}-{seed % TEACHER_SETS}.npz"
 
     def _teach(self, path: pathlib.Path, kind: str, folds: int, seed: int) -> None:
         trials, begin = self.trials, time.monotonic()
@@ -164,7 +169,12 @@ class Experiment:
                     for language in languages
                 }
                 tagger = trials.train(
-                    self.corpus, learned, trials.LARGE, 100 + 10 * seed + fold, kind
+                    self.corpus,
+                    learned,
+                    trials.LARGE,
+                    100 + 10 * seed + fold,
+                    kind,
+                    epochs=trials.TEACHER_EPOCHS,
                 )
                 for language in languages:
                     found, _ = tagger.read(self.corpus.train[language])
@@ -280,14 +290,11 @@ def runs_of(experiment: Experiment) -> dict[str, dict[int, dict]]:
 
 def teachers_of(experiment: Experiment) -> dict[int, dict]:
     """The scores of the teachers that all learned from."""
-    setting = experiment.setting
-    joint = "-joint" if setting.joint else ""
-    found = {}
-    for seed in range(10):
-        path = experiment.workdir / f"teachers-crf-1-{setting.teachers_see}{joint}-{seed}.json"
-        if path.exists():
-            found[seed] = json.loads(path.read_text())
-    return found
+    paths = {
+        seed: experiment.trials.scores_beside(experiment.lessons_path("crf", 1, seed))
+        for seed in range(TEACHER_SETS)
+    }
+    return {seed: json.loads(path.read_text()) for seed, path in paths.items() if path.exists()}
 
 
 def macro(run: dict, languages: list[str], part: str = "test") -> float:
@@ -376,6 +383,7 @@ def write_report(chosen: argparse.Namespace) -> None:
         task=TASKS[chosen.task],
         tokens=trials.TOKENS,
         epochs=trials.EPOCHS,
+        teacher_epochs=trials.TEACHER_EPOCHS,
         small=trials.SMALL["width"],
         large=trials.LARGE["width"],
     )

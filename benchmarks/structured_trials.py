@@ -26,6 +26,7 @@ from mmkd_jax.tags import TagSet
 LONGEST = 80  # words of a training sentence; the rest is cut off
 TOKENS = 640  # a batch
 EPOCHS = 30
+TEACHER_EPOCHS = 14  # with more, they are sure of all they have learned from, and have less to tell
 SMALL = {"width": 64, "word_width": 32, "filters": 32}
 LARGE = {"width": 128, "word_width": 64, "filters": 48}
 By = dict[str, list[TaggedSentence]]
@@ -304,12 +305,17 @@ def save_lessons(path: pathlib.Path, lessons: Lessons, scores: dict) -> None:
             for name in ("transitions", "start", "end")
         },
     }
-    write(path.with_suffix(".npz"), lambda partial: np.savez(partial, **arrays))
-    write(path.with_suffix(".json"), lambda partial: partial.write_text(json.dumps(scores)))
+    write(path, lambda partial: np.savez(partial, **arrays))
+    write(scores_beside(path), lambda partial: partial.write_text(json.dumps(scores)))
+
+
+def scores_beside(path: pathlib.Path) -> pathlib.Path:
+    """Where the scores of the teachers are, whose lessons are in this file; written last."""
+    return path.with_suffix(".json")
 
 
 def load_lessons(path: pathlib.Path) -> Lessons:
-    with np.load(path.with_suffix(".npz")) as arrays:
+    with np.load(path) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     emissions = np.split(found["emissions"], found["offsets"][1:-1])
     parts = zip(found["transitions"], found["start"], found["end"], strict=True)
