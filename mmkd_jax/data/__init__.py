@@ -73,13 +73,21 @@ from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
 from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
-from mmkd_jax.data._tagged_corpora import TaggedSource, open_tagged
+from mmkd_jax.data._tagged_corpora import TaggedSource, fold_of, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
     TaggedData,
     tagged_batch,
     tokenize_tagged,
+)
+from mmkd_jax.data._taught import TaughtBatches, seen_as
+from mmkd_jax.data._teacher_outputs import (
+    OutputsKey,
+    TeacherOutputs,
+    load_outputs,
+    prepare_outputs,
+    sentences_hash,
 )
 from mmkd_jax.data._views import (
     PairBatch,
@@ -101,6 +109,7 @@ __all__ = [
     "EncodedPairs",
     "Inference",
     "Layout",
+    "OutputsKey",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -123,6 +132,8 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TaughtBatches",
+    "TeacherOutputs",
     "TaggedSource",
     "UPOS",
     "WordVocabulary",
@@ -131,12 +142,14 @@ __all__ = [
     "encode_pairs",
     "find_catalogues",
     "fit_shapes",
+    "fold_of",
     "hugging_face_rows",
     "inferences_of_rows",
     "json_rows",
     "kept_of_pair",
     "language_shares",
     "layout_of",
+    "load_outputs",
     "load_pairs",
     "open_sources",
     "open_tagged",
@@ -147,6 +160,7 @@ __all__ = [
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
+    "prepare_outputs",
     "prepare_pairs",
     "prepare_pairs_with_beam",
     "questions_of_rows",
@@ -169,6 +183,8 @@ __all__ = [
     "read_xnli",
     "row_lengths",
     "save_vocabulary",
+    "seen_as",
+    "sentences_hash",
     "split_text",
     "split_words",
     "tagged_batch",

@@ -11,15 +11,27 @@ from mmkd_jax.runs._settings import (
     RunSettings,
     Sizes,
 )
+from mmkd_jax.runs._tagger import TaggerRun
+from mmkd_jax.runs._tagger_settings import (
+    CorpusSettings,
+    RecurrentSettings,
+    TaggerRunSettings,
+    TaggerSettings,
+)
 
-RUNS = {"mmkd": MMKDRun}
+RUNS = {"mmkd": MMKDRun, "tagger": TaggerRun}
 
 __all__ = [
+    "CorpusSettings",
     "RUNS",
     "MMKDRun",
     "MMKDRunSettings",
     "ModelSettings",
     "PairSettings",
+    "RecurrentSettings",
     "RunSettings",
     "Sizes",
+    "TaggerRun",
+    "TaggerRunSettings",
+    "TaggerSettings",
 ]

@@ -1,4 +1,4 @@
-"""Text in, answers out: trained models as functions of sentences."""
+"""Vectors of sentences, by an encoder in memory."""
 
 import dataclasses
 import functools
