@@ -39,9 +39,10 @@ turns in one process, compilation outside. The teacher comes as its emissions an
 it is cached; its marginals and its {K} best paths are computed in the step. *With nll* is the
 objective of the papers between the ends of their annealing, labels and teacher mixed.
 
-A step is the forward pass, the gradient by all parameters, and Adam. The student is a word table, a
-character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. Each batch has about
-640 words. *Constrained*: 17 BIO tags, whose illegal transitions score -inf in student and teacher.
+A step is the forward pass, the gradient by all parameters, and Adam. The student is a word table,
+a character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. Each batch has
+about 640 words. *Constrained*: 17 BIO tags, whose illegal transitions score -inf in student and
+teacher.
 
 A loss with its gradient by the four arrays of a chain is what a student of no size would pay: 32
 sentences of T/2 to T words."""
