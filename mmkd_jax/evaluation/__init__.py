@@ -1,12 +1,29 @@
-"""What a model is worth, and what a run has come to: scores of retrieval, and reports."""
+"""What a model is worth, and what a run has come to: scores, and reports."""
 
+from mmkd_jax.evaluation._agreement import (
+    accuracy,
+    cosines,
+    pair_correlation,
+    pearson,
+    spearman,
+)
+from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
 
 __all__ = [
+    "AnswerScore",
+    "accuracy",
+    "answer_score",
+    "answer_scores",
+    "cosines",
+    "normal_answer",
+    "pair_correlation",
+    "pearson",
     "retrieval_accuracy",
     "retrieval_by_language",
+    "spearman",
     "summary_table",
     "write_report",
     "write_versions",
