@@ -15,7 +15,7 @@ step on. `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
 This package knows no model, and neither jax nor TensorFlow.
 """
 
-from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged, plan_texts
 from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
@@ -36,6 +36,7 @@ from mmkd_jax.data._prepared import (
     prepare_pairs,
     tokenize_pairs,
 )
+from mmkd_jax.data._questions import NOWHERE, QuestionData, tokenize_questions
 from mmkd_jax.data._readers._aspects import read_aspects, split_words
 from mmkd_jax.data._readers._benchmarks import read_multinli, read_pawsx, read_squad, read_xnli
 from mmkd_jax.data._readers._conll import read_conll, read_uner, read_wikiann
@@ -79,6 +80,14 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
+from mmkd_jax.data._texts import (
+    TextBatch,
+    TextBatches,
+    TextData,
+    text_batch,
+    text_batch_shapes,
+    tokenize_texts,
+)
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -98,6 +107,7 @@ __all__ = [
     "EncodedPairs",
     "Inference",
     "Layout",
+    "NOWHERE",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -107,6 +117,7 @@ __all__ = [
     "Plan",
     "Prepared",
     "Question",
+    "QuestionData",
     "ReadError",
     "Report",
     "Row",
@@ -120,6 +131,9 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TextBatch",
+    "TextBatches",
+    "TextData",
     "UPOS",
     "chosen_count",
     "decode_pairs",
@@ -141,6 +155,7 @@ __all__ = [
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
+    "plan_texts",
     "prepare_pairs",
     "prepare_pairs_with_beam",
     "questions_of_rows",
@@ -166,9 +181,13 @@ __all__ = [
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
+    "text_batch",
+    "text_batch_shapes",
     "tfds_rows",
     "tokenize_pairs",
+    "tokenize_questions",
     "tokenize_tagged",
+    "tokenize_texts",
     "train_vocabulary",
     "with_english",
     "word_spans",
