@@ -15,6 +15,7 @@ step on. `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
 This package knows no model, and neither jax nor TensorFlow.
 """
 
+from mmkd_jax.data._answers import Answer, best_answers
 from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged, plan_texts
 from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
@@ -100,6 +101,7 @@ from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
+    "Answer",
     "BatchSource",
     "Batches",
     "Catalogue",
@@ -135,6 +137,7 @@ __all__ = [
     "TextBatches",
     "TextData",
     "UPOS",
+    "best_answers",
     "chosen_count",
     "decode_pairs",
     "encode_pairs",
