@@ -8,7 +8,7 @@ line and reason; ``on_error="skip"`` leaves it out instead. Whatever is left out
 `open_sources` finds corpora by a description. Their pairs become subwords, on disk
 (`prepare_pairs`, or `prepare_pairs_with_beam` on a cluster) or in memory (`tokenize_pairs`); a
 `Plan` says which of them make up which batch; `Batches` makes these ahead of the device, from any
-step on. `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
+step on. `open_tagged`, `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
 
 `mmkd_jax.data.sample` is a small parallel corpus that comes with the package.
 
@@ -73,7 +73,9 @@ from mmkd_jax.data._records import (
 )
 from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
+from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
+from mmkd_jax.data._tagged_corpora import TaggedSource, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
@@ -98,6 +100,7 @@ from mmkd_jax.data._views import (
     row_lengths,
 )
 from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
+from mmkd_jax.data._word_vocabulary import WordVocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
@@ -133,10 +136,12 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TaggedSource",
     "TextBatch",
     "TextBatches",
     "TextData",
     "UPOS",
+    "WordVocabulary",
     "best_answers",
     "chosen_count",
     "decode_pairs",
@@ -151,6 +156,7 @@ __all__ = [
     "layout_of",
     "load_pairs",
     "open_sources",
+    "open_tagged",
     "pair_batch",
     "pair_batch_shapes",
     "paired_words",
@@ -181,6 +187,7 @@ __all__ = [
     "read_xnli",
     "row_lengths",
     "save_vocabulary",
+    "split_text",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
@@ -194,4 +201,5 @@ __all__ = [
     "train_vocabulary",
     "with_english",
     "word_spans",
+    "words_of",
 ]

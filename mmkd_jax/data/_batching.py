@@ -277,9 +277,10 @@ def plan_tagged(
 
     Args:
       lengths: ``[N, 2]``, words of each sentence, and the length of its row, special tokens
-        included.
+        included: `TaggedData.lengths`.
       sampling: draws from these N sentences.
-      tokens: slots a batch at most, on all processes together.
+      tokens: slots a batch at most, for subwords, or for words where there are no subwords; on all
+        processes together.
       shapes: how many at most.
       multiple: row lengths are multiples of it, or the longest there is.
       rows_multiple: the rows of a batch are a multiple of it: of the number of devices, say.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _SPACE, _RUN, _SINGLE, _EXTEND = range(4)
-_HAN = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00), (0x20000, 0x40000))
+HAN = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00), (0x20000, 0x40000))
 _ZERO_WIDTH_SPACE = 0x200B
 
 
@@ -129,7 +129,7 @@ def _classes() -> np.ndarray:
     # Planes 2 and 3 are Han, 4 to 13 are empty, 15 and 16 private.
     for code in [*range(0x20000), *range(0xE0000, 0xE1000)]:
         classes[code] = _class_of(chr(code))
-    for first, last in _HAN:
+    for first, last in HAN:
         classes[first:last] = _SINGLE
     return classes
 
