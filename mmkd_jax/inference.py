@@ -15,8 +15,17 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
+from mmkd_jax._text_model import TextModel, TextReading, load_text_model, save_text_model
 from mmkd_jax.models._sentence_layout import PROJECTOR, VECTORS
 
+__all__ = [
+    "SentenceEncoder",
+    "TextModel",
+    "TextReading",
+    "load_encoder",
+    "load_text_model",
+    "save_text_model",
+]
 _LOG = logging.getLogger(__name__)
 _SHORTEST, _SHAPES = 16, 6
 _TEXTS = 4096  # that go through the tokenizer at once

@@ -83,6 +83,7 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
+from mmkd_jax.data._text_corpora import TextSource, open_texts
 from mmkd_jax.data._texts import (
     TextBatch,
     TextBatches,
@@ -140,6 +141,7 @@ __all__ = [
     "TextBatch",
     "TextBatches",
     "TextData",
+    "TextSource",
     "UPOS",
     "WordVocabulary",
     "best_answers",
@@ -157,6 +159,7 @@ __all__ = [
     "load_pairs",
     "open_sources",
     "open_tagged",
+    "open_texts",
     "pair_batch",
     "pair_batch_shapes",
     "paired_words",

@@ -11,9 +11,20 @@ from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_score
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
+from mmkd_jax.evaluation._text_tasks import (
+    LITERATURE,
+    TEXT_TASKS,
+    TextTask,
+    score_texts,
+    text_results,
+    texts_and_labels,
+)
 
 __all__ = [
     "AnswerScore",
+    "LITERATURE",
+    "TEXT_TASKS",
+    "TextTask",
     "accuracy",
     "answer_score",
     "answer_scores",
@@ -23,8 +34,11 @@ __all__ = [
     "pearson",
     "retrieval_accuracy",
     "retrieval_by_language",
+    "score_texts",
     "spearman",
     "summary_table",
+    "text_results",
+    "texts_and_labels",
     "write_report",
     "write_versions",
 ]

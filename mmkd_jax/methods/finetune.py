@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from mmkd_jax import models
 from mmkd_jax.data import TextBatch
@@ -122,8 +122,9 @@ class FineTune:
         rngs = None if key is None else {"dropout": in_head}
         return (self.head.apply(head, hidden, key is None, rngs=rngs),)
 
-    def totals(self, batch: TextBatch) -> Tree:
+    def totals(self, batch: TextBatch, step: Int[Array, ""] | int) -> Tree:
         """Rows that are not empty."""
+        del step
         return (batch.example >= 0).sum()
 
     def of_examples(

@@ -3,8 +3,11 @@
 Programs ask `RUNS` for the run of a config's method.
 """
 
+from mmkd_jax.runs._finetune import FineTuneRun
+from mmkd_jax.runs._finetune_settings import FineTuneRunSettings, TextSettings
 from mmkd_jax.runs._mmkd import MMKDRun
 from mmkd_jax.runs._settings import (
+    ComputingSettings,
     MMKDRunSettings,
     ModelSettings,
     PairSettings,
@@ -12,14 +15,18 @@ from mmkd_jax.runs._settings import (
     Sizes,
 )
 
-RUNS = {"mmkd": MMKDRun}
+RUNS = {"finetune": FineTuneRun, "mmkd": MMKDRun}
 
 __all__ = [
-    "RUNS",
+    "ComputingSettings",
+    "FineTuneRun",
+    "FineTuneRunSettings",
     "MMKDRun",
     "MMKDRunSettings",
     "ModelSettings",
     "PairSettings",
+    "RUNS",
     "RunSettings",
     "Sizes",
+    "TextSettings",
 ]

@@ -57,6 +57,8 @@ class Task:
       learning_rate: Of a step, for the log.
       evaluate: Scores by name, from a state; none if there is nothing to be judged on.
       best: The score that says which checkpoint is best; the higher the better.
+      total_steps: The length of the run, where that follows from its data; None where the settings
+        say it.
     """
 
     method: Method
@@ -71,3 +73,4 @@ class Task:
     learning_rate: Callable[[Any], Any]
     evaluate: Callable[[TrainState], dict[str, float]] | None = None
     best: str | None = None
+    total_steps: int | None = None
