@@ -21,19 +21,6 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.",
 _WORKDIR = flags.DEFINE_string("workdir", None, "A folder for all that comes of the run.")
 
 _LOG = logging.getLogger("mmkd_jax.train")
-# What may differ between two starts: how a run is computed or watched, not what comes of it.
-_MAY_CHANGE = ("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints")
-_NEXT = """
-The report:          {report}
-The student:         {student}, for transformers and sentence-transformers, or
-
-    python -c 'from mmkd_jax import inference
-    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
-
-A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
-The paper's run:     configs/mmkd.py, which says where its corpora are to be had
-On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
-"""
 
 
 def train(settings: Any, path: str) -> int:
@@ -47,7 +34,7 @@ def train(settings: Any, path: str) -> int:
     workdir = training.all_or_none(lambda: training.Workdir(path))
     with contextlib.ExitStack() as stack:
         training.on_first(lambda: stack.enter_context(workdir.lock()))
-        training.on_first(lambda: workdir.check_config(plain, _MAY_CHANGE))
+        training.on_first(lambda: workdir.check_config(plain, settings.may_change))
         training.all_or_none(workdir.check_shared)
         training.on_first(lambda: evaluation.write_versions(workdir.path))
         run = RUNS[settings.method](settings, workdir.path)
@@ -65,14 +52,12 @@ def train(settings: Any, path: str) -> int:
         if not outcome.finished:
             _LOG.info("stopped as asked, and saved; the same command goes on from here")
             return training.EXIT_PREEMPTED
-        run.export(outcome.state, workdir.student)
-        results = run.results(outcome.before, outcome.scores)
-        run.save_similarity(task, outcome.state)
-        training.on_first(lambda: _conclude(workdir, results))
+        results = run.conclude(task, outcome, workdir.student)
+        training.on_first(lambda: _conclude(workdir, results, run.next_steps))
     return 0
 
 
-def _conclude(workdir: "training.Workdir", results: dict[str, Any]) -> None:
+def _conclude(workdir: "training.Workdir", results: dict[str, Any], next_steps: str) -> None:
     """Writes down what the run has come to, and says what to do with it."""
     from mmkd_jax import evaluation, training
 
@@ -80,7 +65,7 @@ def _conclude(workdir: "training.Workdir", results: dict[str, Any]) -> None:
     report = evaluation.write_report(workdir.path)
     if results:
         print(evaluation.summary_table(results))
-    print(_NEXT.format(report=report, student=workdir.student))
+    print(next_steps.format(report=report, student=workdir.student))
 
 
 def _keep_compiled(path: str) -> None:

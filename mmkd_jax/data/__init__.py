@@ -75,13 +75,21 @@ from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
 from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
-from mmkd_jax.data._tagged_corpora import TaggedSource, open_tagged
+from mmkd_jax.data._tagged_corpora import TaggedSource, fold_of, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
     TaggedData,
     tagged_batch,
     tokenize_tagged,
+)
+from mmkd_jax.data._taught import TaughtBatches, seen_as
+from mmkd_jax.data._teacher_outputs import (
+    OutputsKey,
+    TeacherOutputs,
+    load_outputs,
+    prepare_outputs,
+    sentences_hash,
 )
 from mmkd_jax.data._text_corpora import TextSource, open_texts
 from mmkd_jax.data._texts import (
@@ -114,6 +122,7 @@ __all__ = [
     "Inference",
     "Layout",
     "NOWHERE",
+    "OutputsKey",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -138,6 +147,8 @@ __all__ = [
     "TaggedData",
     "TaggedSentence",
     "TaggedSource",
+    "TaughtBatches",
+    "TeacherOutputs",
     "TextBatch",
     "TextBatches",
     "TextData",
@@ -150,12 +161,14 @@ __all__ = [
     "encode_pairs",
     "find_catalogues",
     "fit_shapes",
+    "fold_of",
     "hugging_face_rows",
     "inferences_of_rows",
     "json_rows",
     "kept_of_pair",
     "language_shares",
     "layout_of",
+    "load_outputs",
     "load_pairs",
     "open_sources",
     "open_tagged",
@@ -168,6 +181,7 @@ __all__ = [
     "plan_pairs",
     "plan_tagged",
     "plan_texts",
+    "prepare_outputs",
     "prepare_pairs",
     "prepare_pairs_with_beam",
     "questions_of_rows",
@@ -190,6 +204,8 @@ __all__ = [
     "read_xnli",
     "row_lengths",
     "save_vocabulary",
+    "seen_as",
+    "sentences_hash",
     "split_text",
     "split_words",
     "tagged_batch",

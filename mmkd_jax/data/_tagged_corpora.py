@@ -1,7 +1,8 @@
 """Tagged corpora by description: from what a configuration holds to sentences."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from mmkd_jax.data._readers._rows import json_rows, tagged_of_rows
 from mmkd_jax.data._readers._tfds import tfds_rows
 from mmkd_jax.data._records import TaggedSentence
 from mmkd_jax.data._split import words_of
+
+_FOLDS = b"folds\n"  # other numbers than those that decide what is held out
 
 
 class TaggedSource(NamedTuple):
@@ -61,7 +64,8 @@ def open_tagged(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") 
     ================  ==========================================================================
 
     (see `read_conll` and its like), and may have ``labels``: False takes the tags away, so that the
-    sentences are raw text; and ``on_error``, ``limit``, ``part`` and ``held_out``, as for
+    sentences are raw text; ``without_fold``, [i, k]: those are left out that `fold_of` puts into the
+    i-th of k folds; and ``on_error``, ``limit``, ``part`` and ``held_out``, as for
     `open_sources`: what is held out depends on the words of a sentence alone. Spans come in BIO,
     whatever scheme a file has.
 
@@ -84,9 +88,27 @@ def _open(name: str, spec: Mapping[str, Any], root: str | Path) -> TaggedSource:
     labels = spec.pop("labels", True)
     if not isinstance(labels, bool):
         raise ValueError(f"source {name!r} must have labels true or false, got {labels!r}")
+    fold = spec.pop("without_fold", None)
     found = open_one(name, spec, root, _READERS, _text)
-    read = found.pairs if labels else _WithoutLabels(found.pairs)
-    return TaggedSource(name, found.language, read, f"{found.origin}, labels: {labels}")
+    read, origin = found.pairs, f"{found.origin}, labels: {labels}"
+    if not labels:
+        read = _WithoutLabels(read)
+    if fold is not None:
+        if len(fold) != 2 or not 0 <= fold[0] < fold[1]:
+            raise ValueError(f"source {name!r} must have without_fold [i, k], i < k, got {fold!r}")
+        read, origin = _WithoutFold(read, *fold), f"{origin}, without fold: {list(fold)}"
+    return TaggedSource(name, found.language, read, origin)
+
+
+def fold_of(words: Sequence[str], folds: int) -> int:
+    """The fold of a sentence, from its words alone: wherever it comes again, it is in the same.
+
+    >>> from mmkd_jax.data import fold_of
+    >>> [fold_of(["Sentence", str(number)], 3) for number in range(8)]
+    [0, 1, 0, 0, 2, 0, 0, 1]
+    """
+    digest = hashlib.blake2b(_FOLDS + "\n".join(words).encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8], "little") % folds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +117,16 @@ class _WithoutLabels:
 
     def __call__(self) -> Iterator[TaggedSentence]:
         return (sentence._replace(tags=()) for sentence in self.read())
+
+
+@dataclasses.dataclass(frozen=True)
+class _WithoutFold:
+    read: Callable[[], Iterator[TaggedSentence]]
+    fold: int
+    folds: int
+
+    def __call__(self) -> Iterator[TaggedSentence]:
+        return (each for each in self.read() if fold_of(each.words, self.folds) != self.fold)
 
 
 def _text(sentence: tuple) -> str:

@@ -73,13 +73,6 @@ class View:
     of_student: np.ndarray
     kind: Literal["same", "merged", "shared"]
 
-    def emissions(self, emissions: np.ndarray, tags: int) -> np.ndarray:
-        """``[..., tags]``: the teacher's emissions for these tags, -inf beyond them."""
-        there = self.columns != _ABSENT
-        found = np.full((*emissions.shape[:-1], tags), -np.inf, emissions.dtype)
-        found[..., np.flatnonzero(there)] = emissions[..., self.columns[there]]
-        return found
-
 
 def view(teacher: Teacher, student: TagSet) -> View:
     """How a student of these tags sees this teacher.

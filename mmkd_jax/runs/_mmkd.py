@@ -25,6 +25,17 @@ from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
 _TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
+_NEXT = """
+The report:          {report}
+The student:         {student}, for transformers and sentence-transformers, or
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
+
+A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
+The paper's run:     configs/mmkd.py, which says where its corpora are to be had
+On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +51,7 @@ class MMKDRun:
     folder: Path
 
     settings_type = MMKDRunSettings
+    next_steps = _NEXT
 
     # --- From the settings alone ----------------------------------------------------------------
 
@@ -165,28 +177,19 @@ class MMKDRun:
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
 
-    def results(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
-        """What came of the run, in percent, for results.json."""
-        if not after:
-            return {}
-        one, other = (
-            {name.removeprefix("retrieval/"): value for name, value in scores.items()}
-            for scores in (before, after)
-        )
-        return {
-            "retrieval": {
-                "before": one.pop("mean"),
-                "after": other.pop("mean"),
-                "languages_before": one,
-                "languages": other,
-            }
-        }
-
-    def save_similarity(self, task: training.Task, state: training.TrainState) -> None:
-        """Writes how alike held-out sentences are to the teacher and the student, for the report.
+    def conclude(
+        self, task: training.Task, outcome: training.Outcome, student: Path
+    ) -> dict[str, Any]:
+        """Writes what a finished run leaves; returns its results.json, in percent.
 
         All processes of a run call this; the first one writes.
         """
+        self.export(outcome.state, student)
+        self._save_similarity(task, outcome.state)
+        return _results(outcome.before, outcome.scores)
+
+    def _save_similarity(self, task: training.Task, state: training.TrainState) -> None:
+        """How alike held-out sentences are to the teacher and the student, for the report."""
         if not self.settings.pairs.held_out:
             return
         params = {"teacher": task.frozen["teacher"], "student": state.best_params["encoder"]}
@@ -289,6 +292,23 @@ class MMKDRun:
             return {f"retrieval/{name}": 100 * score for name, score in to_english}
 
         return evaluate
+
+
+def _results(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    if not after:
+        return {}
+    one, other = (
+        {name.removeprefix("retrieval/"): value for name, value in scores.items()}
+        for scores in (before, after)
+    )
+    return {
+        "retrieval": {
+            "before": one.pop("mean"),
+            "after": other.pop("mean"),
+            "languages_before": one,
+            "languages": other,
+        }
+    }
 
 
 def _pairs_of(source: data.Source) -> Iterable[tuple]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mmkd_jax.methods import MMKDSettings
 from mmkd_jax.training import AccumulationSettings, MeshSettings, OptimizerSettings
@@ -147,8 +147,13 @@ class RunSettings:
       mesh: The devices.
       accumulation: Whether batches are taken in pieces.
       optimizer: How parameters move.
+      may_change: What may differ between two starts of a run: how it is computed or watched, not
+        what comes of it.
     """
 
+    may_change: ClassVar[tuple[str, ...]] = (
+        *("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints"),
+    )
     method: str = "mmkd"
     seed: int = 0
     seeds: int = 1

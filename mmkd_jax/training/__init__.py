@@ -19,6 +19,7 @@ from mmkd_jax.training._mesh import (
     shardings_of,
 )
 from mmkd_jax.training._optimizer import OptimizerSettings, learning_rate, make_optimizer
+from mmkd_jax.training._plateau import PlateauSettings
 from mmkd_jax.training._processes import (
     ProcessesError,
     check_same,
@@ -54,6 +55,7 @@ __all__ = [
     "MeshSettings",
     "OptimizerSettings",
     "Outcome",
+    "PlateauSettings",
     "Schedule",
     "StopRequest",
     "Task",

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from mmkd_jax.data import BatchSource
 from mmkd_jax.methods import Method
+from mmkd_jax.training._plateau import PlateauSettings
 from mmkd_jax.training._state import TrainState
 from mmkd_jax.training._step import Step
 
@@ -59,6 +60,9 @@ class Task:
       best: The score that says which checkpoint is best; the higher the better.
       total_steps: The length of the run, where that follows from its data; None where the settings
         say it.
+      ends_with_best: Whether what comes of the run is its best state instead of its last one. Each
+        evaluation that shows a best one is then followed by a checkpoint.
+      plateau: What happens when `best` does not become better.
     """
 
     method: Method
@@ -74,3 +78,5 @@ class Task:
     evaluate: Callable[[TrainState], dict[str, float]] | None = None
     best: str | None = None
     total_steps: int | None = None
+    ends_with_best: bool = False
+    plateau: PlateauSettings = PlateauSettings()

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from mmkd_jax.data import Row, TaggedSentence, _tagged_corpora, open_tagged, sample
+from mmkd_jax.data import Row, TaggedSentence, _tagged_corpora, fold_of, open_tagged, sample
 from tests.shared_data import FOLDER, needs_shared_data
 
 WORDS, TAGS = ("Eva", "sees", "New", "York"), ("B-PER", "O", "B-LOC", "I-LOC")
@@ -148,3 +148,20 @@ def test_shared_corpora():
     )
     counts = {source.name: sum(1 for _ in source.sentences()) for source in found}
     assert counts == {"sv": 1219, "wo": 470}
+
+
+def test_folds_leave_out_each_sentence_once():
+    folds, spec = 4, {"reader": "sample", "language": "tr", "limit": 90}
+    [everything] = open_tagged({"it": spec})
+    whole = list(everything.sentences())
+    left_out = []
+    for fold in range(folds):
+        [source] = open_tagged({"it": spec | {"without_fold": (fold, folds)}})
+        kept = list(source.sentences())
+        assert all(fold_of(each.words, folds) != fold for each in kept)
+        left_out += [each for each in whole if each not in kept]
+        assert source.origin != everything.origin
+    assert sorted(left_out) == sorted(whole)
+    assert len(whole) == 90
+    with pytest.raises(ValueError, match=r"without_fold \[i, k\]"):
+        open_tagged({"it": spec | {"without_fold": [4, 4]}})

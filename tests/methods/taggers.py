@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmkd_jax import crf, models, tags
-from mmkd_jax.data import TaggedBatch
+from mmkd_jax.data import TaggedBatch, seen_as
 from mmkd_jax.methods import AnnealingSettings, Scores, Structured, StructuredSettings, Teacher
 
 WORDS, LONGEST, SENTENCES = 20, 5, 8
@@ -70,9 +70,8 @@ class World:
         if self.method.tagger.constrained:
             gold = np.zeros(inside.shape, int)
         gold = np.where(inside & LABELLED[:, None], gold, -1)
-        nothing = np.zeros((SENTENCES, 0), np.int32)
         batch = TaggedBatch(
-            *(nothing, nothing.astype(bool), nothing, np.zeros_like(words)),
+            *(None, None, None, None),
             LENGTHS,
             gold.astype(np.int32),
             np.where(LENGTHS > 0, 0, -1).astype(np.int32),
@@ -89,7 +88,7 @@ class World:
         for b, k in np.argwhere(NUMBERS >= 0):
             number = NUMBERS[b, k]
             view = self.method.teacher_views[number]
-            found[b, k] = view.emissions(self.own[number][b, k], room)
+            found[b, k] = seen_as(self.own[number][b, k], view.columns, room)
         return found
 
     def teacher(self, b, k):

@@ -107,9 +107,8 @@ def test_answers_lie_in_the_context_or_nowhere():
 def test_empty_rows_and_padding_change_nothing(settings):
     method, params = world(settings)
     few, padded = batch_of(settings, (0, 2)), batch_of(settings, (0, -1, 2, -1), WIDTH + 8)
-    one, other = (
-        jax.value_and_grad(lambda p, b=b: loss(method, p, b)[0])(params) for b in (few, padded)
-    )
+    of = jax.value_and_grad(lambda params, batch: loss(method, params, batch)[0])
+    one, other = of(params, few), of(params, padded)
     assert one[0] == pytest.approx(float(other[0]), rel=1e-5)
     for a, b in zip(jax.tree.leaves(one[1]), jax.tree.leaves(other[1]), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -181,9 +180,7 @@ def test_what_is_counted():
     assert method.flops(one) == method.flops(padded) > 0
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"classes": 1}, {"kind": "spans"}, {"kind": "spans", "classes": 2}]
-)
+@pytest.mark.parametrize("wrong", [{"classes": 1}, {"kind": "spans"}, {"classes": 0}])
 def test_settings_are_checked(wrong):
     with pytest.raises(ValueError, match="kind must|classes must"):
         FineTuneSettings(**wrong)

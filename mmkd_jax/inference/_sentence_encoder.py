@@ -1,4 +1,4 @@
-"""Text in, answers out: trained models as functions of sentences."""
+"""Vectors of sentences, by an encoder in memory."""
 
 import dataclasses
 import functools
@@ -15,17 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
-from mmkd_jax._text_model import TextModel, TextReading, load_text_model, save_text_model
 from mmkd_jax.models._sentence_layout import PROJECTOR, VECTORS
 
-__all__ = [
-    "SentenceEncoder",
-    "TextModel",
-    "TextReading",
-    "load_encoder",
-    "load_text_model",
-    "save_text_model",
-]
 _LOG = logging.getLogger(__name__)
 _SHORTEST, _SHAPES = 16, 6
 _TEXTS = 4096  # that go through the tokenizer at once
@@ -161,7 +152,7 @@ class SentenceEncoder:
         if self.vectors == "projected":
             pooling = self.projected_from
             projection, variables["projection"] = self.projection
-        mesh = _mesh(variables)
+        mesh = mesh_of(variables)
         fixed = functools.partial(_vectors, self.config, pooling, projection, mesh)
         if mesh is None:
             return fixed, variables
@@ -363,7 +354,7 @@ def _vectors(
     return found
 
 
-def _mesh(variables: dict) -> Mesh | None:
+def mesh_of(variables: Any) -> Mesh | None:
     """The mesh over which the parameters are spread, if they are."""
     for leaf in jax.tree.leaves(variables):
         sharding = getattr(leaf, "sharding", None)

@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
+from mmkd_jax.inference._sentence_encoder import mesh_of
 from mmkd_jax.methods import FineTune, FineTuneSettings
 
 _SHORTEST = 32
@@ -133,7 +134,7 @@ class TextModel:
         if self.params is None:
             raise ValueError("params must be set before the first text is read")
         params = {name: self.params[name] for name in ("encoder", "heads")}
-        mesh = _mesh(params)
+        mesh = mesh_of(params)
         batch_size += -batch_size % _parts(mesh)
         lengths = rows.lengths[:, 0]
         order = np.argsort(-lengths, kind="stable")
@@ -230,15 +231,6 @@ def _taken(numbers: np.ndarray, found: tuple[Array, ...]) -> tuple[np.ndarray, l
 def _width(longest: int, most: int) -> int:
     """Powers of two, so that few programs are compiled, and no row has more than twice."""
     return min(most, max(_SHORTEST, 1 << (longest - 1).bit_length()))
-
-
-def _mesh(params: Tree) -> Mesh | None:
-    """The mesh over which the parameters are spread, if they are."""
-    for leaf in jax.tree.leaves(params):
-        sharding = getattr(leaf, "sharding", None)
-        if isinstance(sharding, NamedSharding) and sharding.mesh.size > 1:
-            return sharding.mesh
-    return None
 
 
 def _axes(mesh: Mesh) -> tuple[str, ...]:
