@@ -11,6 +11,7 @@ from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_score
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
+from mmkd_jax.evaluation._task_results import over_seeds, task_table
 from mmkd_jax.evaluation._text_tasks import (
     LITERATURE,
     TEXT_TASKS,
@@ -30,6 +31,7 @@ __all__ = [
     "answer_scores",
     "cosines",
     "normal_answer",
+    "over_seeds",
     "pair_correlation",
     "pearson",
     "retrieval_accuracy",
@@ -37,6 +39,7 @@ __all__ = [
     "score_texts",
     "spearman",
     "summary_table",
+    "task_table",
     "text_results",
     "texts_and_labels",
     "write_report",

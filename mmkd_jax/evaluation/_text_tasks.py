@@ -12,7 +12,7 @@ from mmkd_jax.evaluation._answers import answer_score
 
 # Hu et al., "XTREME", 2020 (arXiv:2003.11080), table 2: multilingual BERT, trained on English,
 # mean over the languages of each benchmark.
-LITERATURE = "mBERT, zero-shot, Hu et al. 2020 (XTREME)"
+LITERATURE = "mBERT, zero-shot (XTREME, Hu et al. 2020)"
 
 
 class TextTask(NamedTuple):
