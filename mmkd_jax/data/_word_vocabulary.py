@@ -51,6 +51,7 @@ class WordVocabulary:
         min_count: int = 2,
         lowercase: bool = False,
         limit: int | None = None,
+        character_limit: int | None = None,
         longest: int = 20,
     ) -> "WordVocabulary":
         """The vocabulary of a corpus.
@@ -61,6 +62,7 @@ class WordVocabulary:
             while it learns.
           lowercase: As in `WordVocabulary`.
           limit: So many words at most, the most frequent ones; None for all.
+          character_limit: Likewise of characters.
           longest: As in `WordVocabulary`.
         """
         if min_count < 1:
@@ -77,7 +79,7 @@ class WordVocabulary:
             counts = lowered
         return cls(
             _frequent(counts, min_count)[:limit],
-            _frequent(characters, min_count),
+            _frequent(characters, min_count)[:character_limit],
             lowercase,
             longest,
         )

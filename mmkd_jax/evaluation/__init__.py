@@ -11,6 +11,7 @@ from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_score
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
+from mmkd_jax.evaluation._tagging import SpanCounts, span_counts, tag_accuracy, tagging_scores
 from mmkd_jax.evaluation._task_results import over_seeds, task_table
 from mmkd_jax.evaluation._text_tasks import (
     LITERATURE,
@@ -24,6 +25,7 @@ from mmkd_jax.evaluation._text_tasks import (
 __all__ = [
     "AnswerScore",
     "LITERATURE",
+    "SpanCounts",
     "TEXT_TASKS",
     "TextTask",
     "accuracy",
@@ -37,8 +39,11 @@ __all__ = [
     "retrieval_accuracy",
     "retrieval_by_language",
     "score_texts",
+    "span_counts",
     "spearman",
     "summary_table",
+    "tag_accuracy",
+    "tagging_scores",
     "task_table",
     "text_results",
     "texts_and_labels",

@@ -104,6 +104,7 @@ class SentenceTagger:
         sentences are read in windows, half of each new, every word in the one in which it has
         most around it; the best tags are those of the whole sentence even so. A tagger without a
         transformer reads a sentence of any length.
+      languages: What it was trained on, as far as that is known.
     """
 
     config: models.TaggerConfig
@@ -111,6 +112,7 @@ class SentenceTagger:
     tokenizer: Any = None
     vocabulary: data.WordVocabulary | None = None
     max_length: int = 128
+    languages: tuple[str, ...] = ()
 
     def __post_init__(self):
         recurrent = self.config.recurrent
@@ -182,7 +184,7 @@ class SentenceTagger:
             raise ValueError("params must be set before the first sentence is tagged")
         if not sentences:
             return
-        emissions, scores = self._emissions(sentences, batch_size)
+        emissions, scores = self.emissions(sentences, batch_size)
         count = len(self.config.tags)
         lengths = np.array([len(each) for each in emissions])
         order = np.argsort(-lengths, kind="stable")
@@ -201,10 +203,19 @@ class SentenceTagger:
             yield numbers, LinearChain(padded, **scores, lengths=of_rows)
             begin += rows
 
-    def _emissions(
-        self, sentences: list[Sequence[str]], batch_size: int
+    def emissions(
+        self, sentences: list[Sequence[str]], batch_size: int = 64
     ) -> tuple[list[np.ndarray], dict[str, Any]]:
-        """``[W, N]`` of each sentence, and the scores that all chains have in common."""
+        """What the chains are made of, for students of this tagger.
+
+        Args:
+          sentences: Lists of words.
+          batch_size: Sentences that are read at once.
+
+        Returns:
+          ``[W, N]`` of each sentence; and what all chains have in common, "transitions" ``[N, N]``,
+          "start" and "end" ``[N]`` (None for a softmax tagger).
+        """
         pieces, places = self._pieces(sentences)
         numbered = data.tokenize_tagged(
             {"": pieces}, self.config.tags, self._subwords, self._longest(pieces), self.vocabulary

@@ -12,10 +12,7 @@ _HEAD = "tagger"
 
 
 def save_tagger(
-    directory: str | os.PathLike,
-    tagger: SentenceTagger,
-    languages: tuple[str, ...] = (),
-    dtype: str = "float32",
+    directory: str | os.PathLike, tagger: SentenceTagger, dtype: str = "float32"
 ) -> None:
     """Writes a folder that `load_tagger` reads.
 
@@ -25,7 +22,6 @@ def save_tagger(
     Args:
       directory: Made if it is not there.
       tagger: Of which `params` are set.
-      languages: What it was trained on.
       dtype: Of the transformer's file.
     """
     directory = Path(directory)
@@ -41,7 +37,7 @@ def save_tagger(
     settings = {
         "config": config.to_dict(),
         "max_length": tagger.max_length,
-        "languages": list(languages),
+        "languages": list(tagger.languages),
         "reads_words": tagger.vocabulary is not None,
     }
     models.save_head(
@@ -74,4 +70,11 @@ def load_tagger(source: str | os.PathLike, **overrides: Any) -> SentenceTagger:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     if settings["reads_words"]:
         vocabulary = data.WordVocabulary.load(source)
-    return SentenceTagger(config, params, tokenizer, vocabulary, settings["max_length"])
+    return SentenceTagger(
+        config,
+        params,
+        tokenizer,
+        vocabulary,
+        settings["max_length"],
+        tuple(settings["languages"]),
+    )

@@ -14,11 +14,19 @@ from mmkd_jax.runs._settings import (
     RunSettings,
     Sizes,
 )
+from mmkd_jax.runs._tagger import TaggerRun
+from mmkd_jax.runs._tagger_settings import (
+    CorpusSettings,
+    RecurrentSettings,
+    TaggerRunSettings,
+    TaggerSettings,
+)
 
-RUNS = {"finetune": FineTuneRun, "mmkd": MMKDRun}
+RUNS = {"finetune": FineTuneRun, "mmkd": MMKDRun, "tagger": TaggerRun}
 
 __all__ = [
     "ComputingSettings",
+    "CorpusSettings",
     "FineTuneRun",
     "FineTuneRunSettings",
     "MMKDRun",
@@ -26,7 +34,11 @@ __all__ = [
     "ModelSettings",
     "PairSettings",
     "RUNS",
+    "RecurrentSettings",
     "RunSettings",
     "Sizes",
+    "TaggerRun",
+    "TaggerRunSettings",
+    "TaggerSettings",
     "TextSettings",
 ]

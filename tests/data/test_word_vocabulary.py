@@ -56,7 +56,7 @@ def test_is_a_function_of_the_corpus_in_any_order(words, min_count, lowercase):
 
 
 def test_comes_back_as_saved(tmp_path):
-    vocabulary = WordVocabulary.of_words([*WORDS, "\u2028", "猫"], 1, True, 9, 7)
+    vocabulary = WordVocabulary.of_words([*WORDS, "\u2028", "猫"], 1, True, 9, None, 7)
     vocabulary.save(tmp_path)
     assert WordVocabulary.load(tmp_path) == vocabulary
     np.testing.assert_array_equal(
