@@ -1,18 +1,52 @@
-"""What a model is worth, and what a run has come to: scores of retrieval, and reports."""
+"""What a model is worth, and what a run has come to: scores, and reports."""
 
+from mmkd_jax.evaluation._agreement import (
+    accuracy,
+    cosines,
+    pair_correlation,
+    pearson,
+    spearman,
+)
+from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
 from mmkd_jax.evaluation._tagging import SpanCounts, span_counts, tag_accuracy, tagging_scores
+from mmkd_jax.evaluation._task_results import over_seeds, task_table
+from mmkd_jax.evaluation._text_tasks import (
+    LITERATURE,
+    TEXT_TASKS,
+    TextTask,
+    score_texts,
+    text_results,
+    texts_and_labels,
+)
 
 __all__ = [
+    "AnswerScore",
+    "LITERATURE",
     "SpanCounts",
+    "TEXT_TASKS",
+    "TextTask",
+    "accuracy",
+    "answer_score",
+    "answer_scores",
+    "cosines",
+    "normal_answer",
+    "over_seeds",
+    "pair_correlation",
+    "pearson",
     "retrieval_accuracy",
     "retrieval_by_language",
+    "score_texts",
     "span_counts",
+    "spearman",
     "summary_table",
     "tag_accuracy",
     "tagging_scores",
+    "task_table",
+    "text_results",
+    "texts_and_labels",
     "write_report",
     "write_versions",
 ]

@@ -152,7 +152,7 @@ class SentenceEncoder:
         if self.vectors == "projected":
             pooling = self.projected_from
             projection, variables["projection"] = self.projection
-        mesh = _mesh(variables)
+        mesh = mesh_of(variables)
         fixed = functools.partial(_vectors, self.config, pooling, projection, mesh)
         if mesh is None:
             return fixed, variables
@@ -354,7 +354,7 @@ def _vectors(
     return found
 
 
-def _mesh(variables: dict) -> Mesh | None:
+def mesh_of(variables: Any) -> Mesh | None:
     """The mesh over which the parameters are spread, if they are."""
     for leaf in jax.tree.leaves(variables):
         sharding = getattr(leaf, "sharding", None)
