@@ -22,7 +22,7 @@ class ReadError(ValueError):
     __module__ = "mmkd_jax.data"  # where users find it, in tracebacks too
 
     def __init__(self, file: Path, line: int, reason: str):
-        super().__init__(f"{os.fspath(file)}:{line}: {reason}")
+        super().__init__(shown(f"{os.fspath(file)}:{line}: {reason}"))
         self.file, self.line, self.reason = os.fspath(file), line, reason
 
     def __reduce__(self):
@@ -126,6 +126,13 @@ class Reading:
         examples = self.report.examples.setdefault(kind, [])
         if len(examples) < _EXAMPLES:
             examples.append(str(ReadError(file, line, _reason(kind, detail))))
+
+
+def shown(text: str) -> str:
+    """The text with what steers terminals, or cannot be printed, as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _reason(kind: str, detail: str) -> str:
