@@ -79,6 +79,7 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
+from mmkd_jax.data._tokenizers import load_tokenizer
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -133,6 +134,7 @@ __all__ = [
     "language_shares",
     "layout_of",
     "load_pairs",
+    "load_tokenizer",
     "open_sources",
     "pair_batch",
     "pair_batch_shapes",

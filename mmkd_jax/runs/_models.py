@@ -34,8 +34,6 @@ def load_tokenizer(
       folder: Its place in the workdir; later starts need nothing else.
       texts: What the model reads, for a vocabulary of its own.
     """
-    from transformers import AutoTokenizer
-
     wanted = {name: getattr(settings, name) for name in ("source", *_OF_VOCABULARY)}
     if settings.vocabulary_size:
         wanted["source"] = ""
@@ -53,11 +51,11 @@ def load_tokenizer(
                 sizes = settings.vocabulary_size, settings.lowercase
                 data.save_vocabulary(data.train_vocabulary(texts(), *sizes), new)
             else:
-                AutoTokenizer.from_pretrained(settings.source).save_pretrained(new)
+                data.load_tokenizer(settings.source).save_pretrained(new)
             write_json(new / _MADE_BY, wanted)
 
     on_first(make)
-    return AutoTokenizer.from_pretrained(folder)
+    return data.load_tokenizer(folder)
 
 
 @contextlib.contextmanager
@@ -124,9 +122,7 @@ def load_model(
     if settings.keep_layers:
         config, params = models.layers_of(config, params, settings.keep_layers)
     if settings.vocabulary_size:
-        from transformers import AutoTokenizer
-
-        old = AutoTokenizer.from_pretrained(settings.source)
+        old = data.load_tokenizer(settings.source)
         config, params = models.new_vocabulary(
             config, params, old.get_vocab(), tokenizer.get_vocab(), key, pad=old.pad_token
         )

@@ -14,7 +14,7 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _SIMPLE = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), '"': '"', "\\": "\\", "/": "/"}
 
-_ASCII = rb"Az \x41\u0041+AGE-"
+_ASCII = rb".xn--mnchen-3ya. Az \x41\u0041+AGE-"
 
 
 def po_entries(path: Path, reading: Reading) -> Iterator[tuple[int, str, str | None, dict, str]]:

@@ -60,6 +60,17 @@ _ONLY = {
     "add_cross_attention": False,
     "tie_word_embeddings": True,
 }
+# Beyond these nobody means it, and nothing must be built or allocated from it.
+_LARGEST = {
+    "vocabulary_size": 2**24,
+    "width": 2**16,
+    "layers": 2**12,
+    "heads": 2**12,
+    "hidden_width": 2**20,
+    "positions": 2**22,
+    "token_types": 2**16,
+    "pad_id": 2**24,
+}
 
 
 def from_hugging_face(content: dict) -> EncoderConfig:
@@ -78,6 +89,8 @@ def from_hugging_face(content: dict) -> EncoderConfig:
     if missing := [name for name in names.values() if name not in values]:
         raise ValueError(f"config.json of a {model_type} must hold {', '.join(missing)}")
     fields = {ours: values[theirs] for ours, theirs in names.items()}
+    for ours, theirs in names.items():
+        _check(theirs, fields[ours], _LARGEST.get(ours))
     if fields["activation"] not in _ACTIVATIONS:
         raise ValueError(
             f"config.json: {names['activation']} must be one of {', '.join(_ACTIVATIONS)}, "
@@ -87,6 +100,20 @@ def from_hugging_face(content: dict) -> EncoderConfig:
     fields.setdefault("token_types", 0)
     offset = fields["pad_id"] + 1 if roberta else 0
     return EncoderConfig(model_type=model_type, position_offset=offset, **fields)
+
+
+def _check(name: str, value: object, largest: int | None) -> None:
+    """ValueError unless this is a size, a text, or a small number."""
+    if name in ("hidden_act", "activation"):
+        fits, wanted = isinstance(value, str), "a text"
+    elif largest is not None:
+        fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
+        wanted = f"a whole number, 0 to {largest:,}"
+    else:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        wanted = "a number, 0 to 1"
+    if not fits:
+        raise ValueError(f"config.json: {name} must be {wanted}, got {str(value)[:40]!r}")
 
 
 def to_hugging_face(config: EncoderConfig, heads: Collection[str], dtype: str) -> dict:
