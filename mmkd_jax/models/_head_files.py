@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from mmkd_jax.models._json import read_json
+from mmkd_jax._json import read_json
 
 SEPARATOR = "/"  # between the names of nested dicts
 

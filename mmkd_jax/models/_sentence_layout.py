@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import save_file
 
+from mmkd_jax._json import read_json
 from mmkd_jax.models._head_files import load_head
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
-from mmkd_jax.models._json import read_json
 from mmkd_jax.models._projection import Projection
 
 VECTORS = ("cls", "mean", "projected")

@@ -14,6 +14,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding
 
 from mmkd_jax import data, models
+from mmkd_jax._json import read_json
 from mmkd_jax.runs._settings import ModelSettings
 from mmkd_jax.training import encoder_shardings, on_first, write_atomically
 
@@ -40,7 +41,7 @@ def load_tokenizer(
 
     def make() -> None:
         if (folder / _MADE_BY).exists():
-            found = json.loads((folder / _MADE_BY).read_text(encoding="utf-8"))
+            found = read_json(folder / _MADE_BY)
             if found != wanted:
                 raise ValueError(
                     f"{folder} holds a tokenizer of {found}, but the config says {wanted}"
@@ -172,7 +173,7 @@ def load_outlines(path: Path) -> dict[str, Outline]:
     """Reads what `save_outlines` has written."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: has this run begun?")
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     return {
         name: Outline(models.EncoderConfig(**fields["config"]), tuple(fields["heads"]))
         for name, fields in found.items()

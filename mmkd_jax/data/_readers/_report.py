@@ -4,6 +4,8 @@ import logging
 import os
 from collections import Counter
 
+from mmkd_jax._text import shown
+
 Path = str | os.PathLike[str]
 
 _log = logging.getLogger("mmkd_jax.data")
@@ -126,13 +128,6 @@ class Reading:
         examples = self.report.examples.setdefault(kind, [])
         if len(examples) < _EXAMPLES:
             examples.append(str(ReadError(file, line, _reason(kind, detail))))
-
-
-def shown(text: str) -> str:
-    """The text with what steers terminals, or cannot be printed, as Python writes it."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _reason(kind: str, detail: str) -> str:

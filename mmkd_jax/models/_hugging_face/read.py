@@ -15,10 +15,10 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding
 from safetensors import SafetensorError, safe_open
 
+from mmkd_jax._json import read_json
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._hugging_face.names import FAMILIES, Tensor, heads_of, tensors, without_prefix
-from mmkd_jax.models._json import read_json
 from mmkd_jax.models._known import known_config
 from mmkd_jax.models._shardings import RULES, partition, vocabulary_multiple
 

@@ -1,4 +1,4 @@
-"""JSON files beside weights, which may be anyone's."""
+"""JSON files of strangers, or of a run that was damaged."""
 
 import json
 from pathlib import Path
