@@ -5,6 +5,7 @@ import difflib
 import hashlib
 import inspect
 import json
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -134,7 +135,7 @@ def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
         raise ValueError(f"{where} must have a text as its language, got {language!r}")
     if not isinstance(kind, str) or kind not in _READERS:
         raise ValueError(f"{where} has a reader that there is not, {_meant(kind, _READERS)}")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (not isinstance(limit, int) or not 1 <= limit <= sys.maxsize):
         raise ValueError(f"{where} must have a limit of at least 1, got {limit!r}")
     if spec.get("on_error", "raise") not in ("raise", "skip"):
         raise ValueError(f"{where} must have on_error raise or skip, got {spec['on_error']!r}")

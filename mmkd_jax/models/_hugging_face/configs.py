@@ -1,6 +1,7 @@
 """config.json of transformers, to and from `EncoderConfig`."""
 
 from collections.abc import Collection
+from typing import Any
 
 from mmkd_jax.models._config import MODEL_TYPES, EncoderConfig
 
@@ -90,7 +91,7 @@ def from_hugging_face(content: dict) -> EncoderConfig:
         raise ValueError(f"config.json of a {model_type} must hold {', '.join(missing)}")
     fields = {ours: values[theirs] for ours, theirs in names.items()}
     for ours, theirs in names.items():
-        _check(theirs, fields[ours], _LARGEST.get(ours))
+        fields[ours] = _checked(theirs, fields[ours], _LARGEST.get(ours))
     if fields["activation"] not in _ACTIVATIONS:
         raise ValueError(
             f"config.json: {names['activation']} must be one of {', '.join(_ACTIVATIONS)}, "
@@ -102,18 +103,23 @@ def from_hugging_face(content: dict) -> EncoderConfig:
     return EncoderConfig(model_type=model_type, position_offset=offset, **fields)
 
 
-def _check(name: str, value: object, largest: int | None) -> None:
-    """ValueError unless this is a size, a text, or a small number."""
+def _checked(name: str, value: Any, largest: int | None) -> Any:
+    """The value, if it is a size, a text, or a small number.
+
+    Raises:
+      ValueError: It is something else.
+    """
     if name in ("hidden_act", "activation"):
         fits, wanted = isinstance(value, str), "a text"
     elif largest is not None:
-        fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
+        fits = type(value) is int and 0 <= value <= largest
         wanted = f"a whole number, 0 to {largest:,}"
     else:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        fits = type(value) in (int, float) and 0 <= value <= 1
         wanted = "a number, 0 to 1"
     if not fits:
         raise ValueError(f"config.json: {name} must be {wanted}, got {str(value)[:40]!r}")
+    return value if isinstance(value, str) or largest is not None else float(value)
 
 
 def to_hugging_face(config: EncoderConfig, heads: Collection[str], dtype: str) -> dict:
