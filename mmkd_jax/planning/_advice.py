@@ -42,7 +42,7 @@ def advice(plan: Plan, settings: Any) -> list[str]:
     return found
 
 
-def _fsdp(state: float, limit: float, now: int, most: int) -> int:
+def _fsdp(state: int, limit: float, now: int, most: int) -> int:
     """So many parts that the state takes at most a quarter of the memory, or all there can be."""
     parts = now
     while state * now / parts > limit / 4 and most * now % (2 * parts) == 0:

@@ -22,7 +22,7 @@ def passes_flops(jaxpr: core.Jaxpr) -> float:
     Loops count as often as they turn, where that is known before they run. Of a conditional the
     longest branch counts.
     """
-    return sum(_of(equation) for equation in jaxpr.eqns)
+    return sum((_of(equation) for equation in jaxpr.eqns), 0.0)
 
 
 def _of(equation: core.JaxprEqn) -> float:
@@ -34,7 +34,7 @@ def _of(equation: core.JaxprEqn) -> float:
     if name == "cond":
         return max(passes_flops(branch.jaxpr) for branch in params["branches"])
     times = params["length"] if name == "scan" else 1
-    return times * sum(passes_flops(inner) for inner in _inner(params))
+    return times * sum((passes_flops(inner) for inner in _inner(params)), 0.0)
 
 
 def _inner(params: dict[str, Any]) -> Iterator[core.Jaxpr]:

@@ -15,6 +15,11 @@ VARIABLES = {
     "JAX_PLATFORMS": "cpu",
     "TPU_SKIP_MDS_QUERY": "1",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    # It warns of these where they are not set, though nothing asks for them.
+    "TPU_ACCELERATOR_TYPE": "v5e-1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_MIN_LOG_LEVEL": "3",
+    "TPU_STDERR_LOG_LEVEL": "3",
 }
 # The compiler's names, and what a host has at most of each axis.
 _COMPILER = {
@@ -94,7 +99,9 @@ def devices_of(topology: Topology) -> list[Any]:
     name, per_host = _COMPILER[topology.kind]
     shape = "x".join(map(str, topology.shape))
     bounds = [math.gcd(size, most) for size, most in zip(topology.shape, per_host, strict=False)]
-    arguments = {"chips_per_host_bounds": tuple(bounds + [1] * (3 - len(bounds)))}
+    arguments: dict[str, Any] = {"chips_per_host_bounds": tuple(bounds + [1] * (3 - len(bounds)))}
+    if topology.kind == "v4":
+        arguments["chip_config_name"] = "megacore"  # a chip's two cores as one device
     if topology.slices > 1:
         arguments["num_slices"] = topology.slices
     try:

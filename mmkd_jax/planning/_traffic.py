@@ -19,12 +19,15 @@ def traffic(program: Program) -> float:
     counts.
     """
     return sum(
-        times * _moved(instruction, computation, program)
-        for instruction, computation, times in program.runs(inside_fusions=False)
+        (
+            times * _moved(instruction, computation, program)
+            for instruction, computation, times in program.runs(inside_fusions=False)
+        ),
+        0.0,
     )
 
 
-def _moved(instruction: Instruction, computation: Computation, program: Program) -> float:
+def _moved(instruction: Instruction, computation: Computation, program: Program) -> float | int:
     opcode = instruction.opcode
     # What begins and ends in two instructions has written its result by the second.
     if opcode in _STILL or opcode.endswith("-start"):
@@ -40,7 +43,7 @@ def _moved(instruction: Instruction, computation: Computation, program: Program)
     return _size(instruction) + sum(_size(computation.get(name)) for name in instruction.operands)
 
 
-def _of_fusion(fusion: Instruction, computation: Computation, program: Program) -> float:
+def _of_fusion(fusion: Instruction, computation: Computation, program: Program) -> float | int:
     inside = program.computations[fusion.called["calls"]]
     read = 0.0
     for parameter in inside.values():
@@ -54,7 +57,7 @@ def _of_fusion(fusion: Instruction, computation: Computation, program: Program) 
     return read + written
 
 
-def _read_of(parameter: Instruction, inside: Computation) -> float:
+def _read_of(parameter: Instruction, inside: Computation) -> float | int:
     """Bytes of a fusion's parameter that are read: all, or the slices that are taken of it."""
     total = 0.0
     for user in _users(parameter.name, inside):

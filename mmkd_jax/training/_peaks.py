@@ -60,17 +60,17 @@ class TPU(NamedTuple):
 _G, _GI = 1e9, 2**30
 
 # Sources, read in November 2026:
-# * Memory: HBM_SOURCE
+# * Memory: what the compiler of libtpu 0.0.42 says is there for programs, of 16, 32 and 95 GB.
 # * Bandwidth of memory and links: docs.cloud.google.com/tpu/docs/v5e, v5p and v6e. They give links
 #   in both directions together, or in Gbps in one. Of v4 they give memory's only; its six links of
 #   50 GB/s are in Jouppi et al., "TPU v4", 2023 (arXiv:2304.01433).
 # * Network: the same pages, as "data center network bandwidth" of a pod of 256 chips (v5e, v6e) or
 #   of a chip (v5p). For v4 there is none; v5p's is taken.
 TPUS: dict[str, TPU] = {
-    "v4": TPU("TPU v4", 32 * _GI, 1200 * _G, 300 * _G, 6.25 * _G),
-    "v5e": TPU("TPU v5 lite", 16 * _GI, 819 * _G, 200 * _G, 3.125 * _G),
-    "v5p": TPU("TPU v5", 95 * _GI, 2765 * _G, 600 * _G, 6.25 * _G),
-    "v6e": TPU("TPU v6 lite", 32 * _GI, 1600 * _G, 400 * _G, 12.5 * _G),
+    "v4": TPU("TPU v4", 30.75 * _GI, 1200 * _G, 300 * _G, 6.25 * _G),
+    "v5e": TPU("TPU v5 lite", 15.75 * _GI, 819 * _G, 200 * _G, 3.125 * _G),
+    "v5p": TPU("TPU v5", 95.74 * _GI, 2765 * _G, 600 * _G, 6.25 * _G),
+    "v6e": TPU("TPU v6 lite", 31.25 * _GI, 1600 * _G, 400 * _G, 12.5 * _G),
 }
 
 

@@ -38,11 +38,10 @@ def test_what_fits_needs_none():
 def test_activations_too_large():
     remat, batch, pieces = advice(too_large(2, 30), SETTINGS)
     assert "--config.student.remat=full" in remat
-    # 28 GiB for 64 examples: 31 of them fit beside the state.
     limit = training.TPUS["v5e"].hbm / GIB
     fitting = int(64 * (limit - 2) / 28)
     assert f"--config.batch_size={16 * fitting}" in batch
-    assert "--config.accumulation.pieces=4" in pieces
+    assert f"--config.accumulation.pieces={2 if fitting >= 32 else 4}" in pieces
 
 
 def test_rematerialised_already():
