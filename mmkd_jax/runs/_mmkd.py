@@ -343,7 +343,7 @@ def _abstract(
         training.gatherer(known, mesh),
     )
     batch = _batch_shapes(settings, student.config, mesh)
-    return training.Abstract(step, state, training.with_shardings(frozen, places), batch)
+    return training.Abstract(step, state, training.with_shardings(frozen, places), batch, method)
 
 
 def _batch_shapes(
