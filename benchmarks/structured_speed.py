@@ -38,15 +38,14 @@ PLAIN = "nll"
 INTRO = f"""\
 How many times as long as with `crf_nll` alone, on a CPU in float32: medians of calls that take
 turns in one process, compilation outside; also in processor time, which other work on the machine
-changes less. The teacher comes as its emissions and transitions, as
-it is cached; its marginals and its {K} best paths are computed in the step. Temperature
-{TEMPERATURE:g}, which paths have none of.
+changes less. The teacher comes as its emissions and transitions, as it is cached; its marginals and
+its {K} best paths are computed in the step. The temperature is {TEMPERATURE:g}, but paths have none.
 
 A step is the forward pass, the gradient by all parameters, and Adam. The student is a word table,
 a character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. A batch has 32
 sentences of 15 to 20 words. The objective is that of the papers between the ends of their
-annealing, labels and teacher mixed, so that nothing of `crf_nll` is saved. *Constrained*: 17 BIO tags, whose illegal transitions score -inf in student and
-teacher.
+annealing, labels and teacher mixed, so that nothing of `crf_nll` is saved. *Constrained*: 17 BIO
+tags, whose illegal transitions score -inf in student and teacher.
 
 A loss with its gradient by the four arrays of a chain is what a student of no size would pay: 32
 sentences of T/2 to T words."""
