@@ -39,7 +39,7 @@ INTRO = f"""\
 How many times as long as with `crf_nll` alone, on a CPU in float32: medians of calls that take
 turns in one process, compilation outside; also in processor time, which other work on the machine
 changes less. The teacher comes as its emissions and transitions, as it is cached; its marginals and
-its {K} best paths are computed in the step. The temperature is {TEMPERATURE:g}, but paths have none.
+its {K} best paths are computed in the step. Temperature {TEMPERATURE:g}, but for paths.
 
 A step is the forward pass, the gradient by all parameters, and Adam. The student is a word table,
 a character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. A batch has 32
