@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from mmkd_jax import config, evaluate, evaluation, inference, train
+from mmkd_jax import _evaluating, config, evaluation, inference
+from mmkd_jax.runs import FineTuneRun
+from mmkd_jax.training import MeshSettings, make_mesh
 from tests.programs import benchmarks
-from tests.programs.runs import ROOT, metrics
+from tests.programs.runs import ROOT, metrics, run
 
 LANGUAGES = ["en", "de", "zh"]
 TEST = "test=en+de+zh"
@@ -28,24 +30,37 @@ def from_file(task, arg=TEST):
 
 
 def small(task, root, model, arg=TEST):
-    """The config file's, with the sizes of a toy."""
-    found = from_file(task, arg)
-    found.model, found.texts.root = str(model), str(root)
-    found.epochs, found.batch_size = 12.0, 8
-    found.log_every, found.checkpoint_every, found.eval_every = 20, 100, 0
-    found.optimizer.learning_rate = 1e-2
-    found.encoder.dropout = found.encoder.attention_dropout = 0.0
-    found.texts.shapes, found.texts.max_length = 1, 40
-    found.texts.stride, found.texts.max_question = 16, 8
-    return found
+    """The config file with the sizes of a toy, as it is typed."""
+    sizes = {
+        "model": model,
+        "texts.root": root,
+        "epochs": 12.0,
+        "batch_size": 8,
+        "log_every": 20,
+        "checkpoint_every": 100,
+        "eval_every": 0,
+        "optimizer.learning_rate": 1e-2,
+        "encoder.dropout": 0.0,
+        "encoder.attention_dropout": 0.0,
+        "texts.shapes": 1,
+        "texts.max_length": 40,
+        "texts.stride": 16,
+        "texts.max_question": 8,
+    }
+    return typed(task, arg, sizes)
+
+
+def typed(task, arg, fields):
+    file = f"--config=configs/finetune.py:task={task},{arg}"
+    return [file, *(f"--config.{name}={value}" for name, value in fields.items())]
 
 
 @pytest.mark.parametrize("task", WRITERS)
 def test_has_a_pulse(task, tmp_path, model):
     WRITERS[task](tmp_path / "corpora", LANGUAGES)
     workdir = tmp_path / "run"
-    settings = config.read(small(task, tmp_path / "corpora", model))
-    assert train.train(settings, str(workdir)) == 0
+    printed = run("train", *small(task, tmp_path / "corpora", model), f"--workdir={workdir}")
+    assert "| mBERT, zero-shot (XTREME" in printed
     results = json.loads((workdir / "results.json").read_text())
     known, found = evaluation.TEXT_TASKS[task], results[task]
     assert list(found["languages"]) == sorted(LANGUAGES)
@@ -59,13 +74,13 @@ def test_has_a_pulse(task, tmp_path, model):
     kind = "json" if task == "xquad" else "txt"
     assert written == [f"{task}.{code}.{kind}" for code in sorted(LANGUAGES)]
     # What was exported scores as the run did.
-    specs, root = settings.texts.test, settings.texts.root
-    again = evaluate.evaluate(str(workdir / "student"), task, specs, root)
+    student, specs = str(workdir / "student"), from_file(task).texts.test.to_dict()
+    again = _evaluating.evaluate(student, task, specs, str(tmp_path / "corpora"))
     assert again[known.metric] == pytest.approx(found[known.metric])
-    assert "mBERT, zero-shot (XTREME" in evaluate.report(again)
+    assert "mBERT, zero-shot (XTREME" in _evaluating.report(again)
     with pytest.raises(ValueError, match=f"was fine-tuned for {task}, and not for"):
         other = "xnli" if task == "paws_x" else "paws_x"
-        evaluate.evaluate(str(workdir / "student"), other, _some(other, tmp_path / "more"))
+        _evaluating.evaluate(student, other, _some(other, tmp_path / "more"))
 
 
 def _some(task, root):
@@ -76,26 +91,30 @@ def _some(task, root):
 
 def test_several_seeds_have_a_mean_and_a_deviation(tmp_path, model):
     benchmarks.write_paws_x(tmp_path / "corpora", LANGUAGES)
-    found = small("paws_x", tmp_path / "corpora", model, "train=en+de,test=en+zh")
-    found.seeds, found.seed, found.epochs = 2, 5, 0.3
     workdir = tmp_path / "run"
-    assert train.train(config.read(found), str(workdir)) == 0
+    more = ("--config.seeds=2", "--config.seed=5", "--config.epochs=0.3", f"--workdir={workdir}")
+    command = (*small("paws_x", tmp_path / "corpora", model, "train=en+de,test=en+zh"), *more)
+    printed = run("train", *command)
+    assert " ± " in printed
     each = [json.loads((workdir / f"seed-{n}" / "results.json").read_text()) for n in (5, 6)]
     results = json.loads((workdir / "results.json").read_text())
     assert results == evaluation.over_seeds(each)
     assert "deviation" in results["paws_x"]
-    assert train.train(config.read(found), str(workdir)) == 0  # there is nothing left to do
-    assert json.loads((workdir / "results.json").read_text()) == results
 
 
 def tagger(task, root, model):
-    found = from_file(task)
-    found.model, found.corpora.root = str(model), str(root)
-    found.batch_size, found.total_steps, found.corpora.shapes = 256, 80, 1
-    found.corpora.max_length = 24
-    found.eval_every = found.checkpoint_every = 40
-    found.optimizer.learning_rate = 1e-2
-    return found
+    sizes = {
+        "model": model,
+        "corpora.root": root,
+        "corpora.shapes": 1,
+        "corpora.max_length": 24,
+        "batch_size": 256,
+        "total_steps": 80,
+        "eval_every": 40,
+        "checkpoint_every": 40,
+        "optimizer.learning_rate": 1e-2,
+    }
+    return typed(task, TEST, sizes)
 
 
 @pytest.mark.parametrize("task", ["ner", "pos"])
@@ -105,26 +124,24 @@ def test_taggers_have_a_pulse(task, tmp_path, model):
         benchmarks.write_wikiann(root, LANGUAGES)
     else:
         benchmarks.write_ud(root, {"en": "ewt", "de": "gsd", "zh": "gsd"})
-    assert train.train(config.read(tagger(task, root, model)), str(tmp_path / "run")) == 0
+    run("train", *tagger(task, root, model), f"--workdir={tmp_path / 'run'}")
     found = json.loads((tmp_path / "run" / "results.json").read_text())["tagging"]
     assert list(found["test"]["languages"]) == ["en"]
     assert list(found["zero_shot"]["languages"]) == ["de", "zh"]
     assert found["zero_shot"]["macro"] > 80
 
 
-def test_what_is_missing_is_said_before_training(tmp_path, model):
-    root, workdir = tmp_path / "corpora", tmp_path / "run"
+def test_what_is_missing_is_said_before_training(tmp_path):
+    root, mesh = tmp_path / "corpora", make_mesh(MeshSettings())
     benchmarks.write_xnli(root, ["en", "de"])
-    missing = config.read(small("xnli", root, model, "train=en+fr"))
-    with pytest.raises(
-        FileNotFoundError, match=r"'xnli_train_fr' names .*multinli\.train\.fr\.tsv"
+    for arg, error, message in (
+        ("train=en+fr", FileNotFoundError, r"'xnli_train_fr' names .*multinli\.train\.fr\.tsv"),
+        (TEST, ValueError, "'xnli_test_zh' has nothing in 'zh': .*xnli.test.tsv"),
     ):
-        train.train(missing, str(workdir / "file"))
-    unknown = config.read(small("xnli", root, model))
-    with pytest.raises(ValueError, match="'xnli_test_zh' has nothing in 'zh': .*xnli.test.tsv"):
-        train.train(unknown, str(workdir / "language"))
-    for part in ("file", "language"):
-        assert not (workdir / part / "checkpoints").exists()
+        found = from_file("xnli", arg)
+        found.model, found.texts.root = "not/looked-at", str(root)
+        with pytest.raises(error, match=message):
+            FineTuneRun(config.read(found), tmp_path / "run").build(mesh)
 
 
 @pytest.mark.parametrize(
