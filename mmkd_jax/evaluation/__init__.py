@@ -8,6 +8,12 @@ from mmkd_jax.evaluation._agreement import (
     spearman,
 )
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
+from mmkd_jax.evaluation._probe import (
+    anisotropy,
+    representation_similarity,
+    subword_shares,
+    teacher_agreement,
+)
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
 from mmkd_jax.evaluation._summary import summary_table
@@ -29,6 +35,7 @@ __all__ = [
     "TEXT_TASKS",
     "TextTask",
     "accuracy",
+    "anisotropy",
     "answer_score",
     "answer_scores",
     "cosines",
@@ -36,15 +43,18 @@ __all__ = [
     "over_seeds",
     "pair_correlation",
     "pearson",
+    "representation_similarity",
     "retrieval_accuracy",
     "retrieval_by_language",
     "score_texts",
     "span_counts",
     "spearman",
+    "subword_shares",
     "summary_table",
     "tag_accuracy",
     "tagging_scores",
     "task_table",
+    "teacher_agreement",
     "text_results",
     "texts_and_labels",
     "write_report",
