@@ -67,7 +67,7 @@ def train(settings: Any, path: str) -> int:
             return training.EXIT_PREEMPTED
         run.export(outcome.state, workdir.student)
         results = run.results(outcome.before, outcome.scores)
-        run.save_similarity(task, outcome.state)
+        run.save_details(task, outcome.state)
         training.on_first(lambda: _conclude(workdir, results))
     return 0
 
