@@ -68,7 +68,7 @@ def write_retrieval_details(
         "confused": [one._asdict() for one in worst_confusions(parallel, now)],
     }
     folder = Path(folder)
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(found, ensure_ascii=False) + "\n"
     replace_file(folder / "retrieval_details.json", lambda file: file.write(text.encode()))
     places = _for_the_map(parallel)
     texts = [

@@ -91,7 +91,7 @@ def write_tagging_details(
             }
             for number, paths in k_best.items()
         ]
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(found, ensure_ascii=False) + "\n"
     replace_file(Path(folder) / "tagging_details.json", lambda file: file.write(text.encode()))
 
 
