@@ -26,7 +26,8 @@ def headline(run: Run) -> Markup:
 
 
 def _kind(run: Run) -> str:
-    method = str(run.config.get("method", "")).upper()
+    method = str(run.config.get("method", "")).replace("_", " ")
+    method = method.upper() if method == "mmkd" else method.capitalize()
     total = number(run.config.get("total_steps"))
     stopped = f", at step {count(run.step)} of {count(total)}" if run.step < total else ""
     return f"{method} run{stopped}" if method else f"Run{stopped}"
@@ -39,7 +40,7 @@ def _reached(run: Run) -> Markup | None:
         meaning = (
             "of held-out translations are nearest to their own English sentence"
             if task.name == "retrieval"
-            else f"{task.name.replace('_', ' ')}, mean over languages"
+            else f"in {task.name.replace('_', ' ')}, the mean over languages"
         )
         for other, then in ((task.before, ", before training and now"), *_baseline(task)):
             if other is not None and other.mean is not None:
@@ -55,7 +56,7 @@ def _reached(run: Run) -> Markup | None:
 
 def _baseline(task: Task) -> list[tuple[Series, str]]:
     found = [series for series in task.beside if series.name == "baseline"]
-    return [(series, f", baseline and {task.now.name}") for series in found]
+    return [(series, f": the baseline, and the {task.now.name}") for series in found]
 
 
 def _large(before: Markup | None, now: str, meaning: str) -> Markup:

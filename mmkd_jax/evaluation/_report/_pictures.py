@@ -64,9 +64,11 @@ class Canvas:
         # A point is a pixel then, for fonts and lines too.
         self.figure = Figure((width / 72, height / 72), dpi=72)
         self.figure.patch.set_visible(False)
-        self.ground = self.figure.add_axes((0, 0, 1, 1))
-        self.ground.set(xlim=(0, width), ylim=(height, 0))
-        self.ground.set_axis_off()
+        # Texts stand in front of everything, what is filled and drawn by pixels behind all axes.
+        self.ground, self.front = (self.figure.add_axes((0, 0, 1, 1), zorder=z) for z in (-1, 1))
+        for whole in (self.ground, self.front):
+            whole.set(xlim=(0, width), ylim=(height, 0))
+            whole.set_axis_off()
 
     def text(
         self,
@@ -86,7 +88,7 @@ class Canvas:
         self.texts.append(text)
         weight = "bold" if bold else "normal"
         way = {"rotation": 90, "va": "bottom", "ha": "center"} if upright else {"ha": align}
-        self.ground.text(x, y, mark, color=colour, fontsize=size, fontweight=weight, **way)
+        self.front.text(x, y, mark, color=colour, fontsize=size, fontweight=weight, **way)
 
     def bar(self, box: Box, colour: str) -> None:
         """Fills a rectangle."""

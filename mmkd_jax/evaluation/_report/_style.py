@@ -58,7 +58,7 @@ svg * { stroke-linejoin: round; }
 .legend {
   display: flex; flex-wrap: wrap; gap: 6px 24px; font-size: 14px; margin: 20px 0 0; max-width: none;
 }
-.legend span, .named { display: flex; align-items: center; gap: 8px; overflow-wrap: anywhere; }
+.legend span, .named { display: flex; align-items: center; gap: 8px; overflow-wrap: break-word; }
 .swatch { flex: none; width: 18px; height: 10px; background: var(--accent); }
 .swatch.before, .swatch.lost { background: var(--before); }
 .swatch.lost { height: 3px; }

@@ -5,7 +5,7 @@ import numpy as np
 from mmkd_jax.evaluation._report._details import Tagging
 from mmkd_jax.evaluation._report._html import Markup, element, folded, joined, section, table
 from mmkd_jax.evaluation._report._numbers import count, percent
-from mmkd_jax.evaluation._report._pictures import MUTED, Box, Canvas
+from mmkd_jax.evaluation._report._pictures import Box, Canvas
 from mmkd_jax.evaluation._report._shades import Shades, labelled_map, on_both_grounds, scale
 
 _MOST = 24  # tags of the picture
@@ -55,9 +55,9 @@ def _draw(found: Tagging, order: list[int], shades: Shades, width: int | float) 
     counts = found.confusion[np.ix_(order, order)]
     share = np.divide(counts, words, out=np.full(counts.shape, np.nan), where=words > 0)
     percents = np.where(share >= 0.005, 100 * share, np.nan)
-    labelled_map(canvas, Box(left, left, size, size), share, shades, names, percents)
-    canvas.text(0, 13, "gold ↓  predicted →" if left > 90 else "", MUTED, size=11)
-    scale(canvas, left, left + size + 16, "0", "100\u00a0%", shades)
+    # By the square root: a few percent, which is what mistakes are, would be as good as nothing.
+    labelled_map(canvas, Box(left, left, size, size), np.sqrt(share), shades, names, percents)
+    scale(canvas, left, left + size + 16, "0", "100\u00a0%, halfway 25\u00a0%", shades)
     return canvas
 
 
