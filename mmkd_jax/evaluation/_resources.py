@@ -15,11 +15,11 @@ _CLASSES = {
     3: "af arz be bg bn bs ceb da el et fil gl he id ka kk la lt lv ms ro sk sl ta th tl uk ur uz",
     2: "am ga ha ht is kok lo mr mt pa sa sw ti tn wo xh yo zu",
     1: """
-       ab ak an as ast az ba bho bo br ckb crh csb cv cy dsb ee eo fj fo fur fy gag gd gn gsw gu gv
-       haw hsb hy ia ie ig ilo io iu jv kab kaa kl km kn ks ku kv kw ky lad lb lg lij ln lmo ltg mai
-       mg mi min mk ml mn mwl my myv nah nap nb ne nn no nso ny oc om or os pam pap ps qu rm rn
-       rw sah sat sc scn sco sd se si sm sn so sq ss st su szl te tet tg tk to tpi ts tt tum tw ty
-       udm ug vec ve vo wa war wuu yi yue
+       ab ak an as ast az ba bho bo br chr ckb crh csb cv cy dsb ee eo fj fo fur fy gag gd gn gsw gu
+       gv haw hsb hy ia ie ig ilo io iu jv kaa kab kl km kn ks ku kv kw ky lad lb lg lij lmo ln ltg
+       mai mg mi min mk ml mn mwl my myv nah nap nb ne nn no nso nv ny oc om or os pam pap ps qu rm
+       rn rw sah sat sc scn sco sd se si sm sn so sq ss st su szl te tet tg tk to tpi ts tt tum tw
+       ty udm ug ve vec vo wa war wuu yi yue
        """,
 }
 _BY_CODE = {code: number for number, codes in _CLASSES.items() for code in codes.split()}

@@ -184,12 +184,12 @@ def _of_language(
     truth: list[np.ndarray],
     guess: list[np.ndarray],
     sure: list[np.ndarray],
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     mine = [number for number, language in enumerate(languages) if language == code]
     parts = [[rows[number] for number in mine] for rows in (truth, guess)]
     gold, predicted = _judged(*parts)
     accuracy = 100 * float((gold == predicted).mean()) if len(gold) else 0.0
-    found = {"words": len(gold), "accuracy": accuracy}
+    found: dict[str, int | float] = {"words": len(gold), "accuracy": accuracy}
     if sure:
         found["error"] = _calibration(*parts, [sure[number] for number in mine]).error
     return found
