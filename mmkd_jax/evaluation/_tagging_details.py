@@ -11,19 +11,18 @@ import numpy as np
 from mmkd_jax.evaluation._calibration import Calibration, calibration
 from mmkd_jax.evaluation._replace import replace_file
 
-# A path of tags, one a word, and its probability.
-_Tagging = tuple[Sequence[int], float]
+_Tags = Any  # numbers, one a word: a sequence or an array
 
 
 def write_tagging_details(
     folder: str | os.PathLike[str],
     tags: Sequence[str],
-    gold: Sequence[Sequence[int]],
-    predicted: Sequence[Sequence[int]],
+    gold: Sequence[_Tags],
+    predicted: Sequence[_Tags],
     probabilities: Sequence[Any] | None = None,
     languages: Sequence[str] | None = None,
     words: Sequence[Sequence[str]] | None = None,
-    k_best: Mapping[int, Sequence[_Tagging]] | None = None,
+    k_best: Mapping[int, Sequence[tuple[_Tags, Any]]] | None = None,
 ) -> None:
     """Writes the numbers from which a report shows where a tagger errs, for trainers.
 
@@ -57,8 +56,8 @@ def write_tagging_details(
       probabilities: For each sentence ``[words, tags]``, how probable each tag is.
       languages: For each sentence, its code.
       words: For each sentence.
-      k_best: From the numbers of some sentences, such as `hard_sentences`, to their best paths,
-        best first; needs `words`.
+      k_best: From the numbers of some sentences, such as `hard_sentences`, to their best paths of
+        tags with their probabilities, best first; needs `words`.
     """
     languages = ["" for _ in gold] if languages is None else languages
     _check(tags, gold, predicted, probabilities, languages, words, k_best)
@@ -96,7 +95,7 @@ def write_tagging_details(
 
 
 def hard_sentences(
-    gold: Sequence[Sequence[int]],
+    gold: Sequence[_Tags],
     probabilities: Sequence[Any],
     count: int = 8,
     shortest: int = 1,
@@ -195,5 +194,5 @@ def _of_language(
     return found
 
 
-def _names(row: Sequence[int], tags: Sequence[str]) -> list[str]:
+def _names(row: _Tags, tags: Sequence[str]) -> list[str]:
     return [tags[int(tag)] if tag >= 0 else "" for tag in row]

@@ -66,7 +66,7 @@ def test_hard_sentences_are_those_with_improbable_gold():
     assert loss == sorted(loss)
     assert evaluation.hard_sentences(gold, probabilities, shortest=2) == [2, 1, 0]
     assert evaluation.hard_sentences(gold, probabilities, count=2) == [2, 3]
-    assert evaluation.hard_sentences(gold, probabilities, count=2, longest=99) == [2, 3]
+    assert 6 in evaluation.hard_sentences(gold, probabilities, count=3, longest=30)
     assert evaluation.hard_sentences([[0]], [[[0.0, 1.0, 0.0]]]) == [0]  # impossible, not infinite
 
 

@@ -39,7 +39,6 @@ def shaded(canvas: Canvas, box: Box, values: np.ndarray, shades: Shades) -> None
     axes = canvas.axes(box)
     axes.set_axis_off()
     colours = LinearSegmentedColormap.from_list("near", shades)
-    colours.set_bad((0, 0, 0, 0))
     axes.imshow(values, colours, vmin=0, vmax=1, interpolation="none", aspect="auto", clip_on=False)
 
 
