@@ -19,7 +19,7 @@ from mmkd_jax import __version__, evaluation, models
 from mmkd_jax.evaluation._report import _curves, _models, _similarity
 from mmkd_jax.evaluation._report._details import Similarity
 from mmkd_jax.evaluation._report._files import Curve, read_run
-from tests.evaluation.workdirs import SCRIPT, lines, retrieval, write_all, write_json
+from tests.evaluation.workdirs import SCRIPT, lines, retrieval, write_all, write_json, write_tagger
 from tests.programs.runs import run
 
 ALL = [
@@ -375,9 +375,12 @@ BROWSER = next(
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [400, 1200])
-def test_a_browser_shows_it(full, tmp_path, width):
-    path = evaluation.write_report(full, tmp_path / "page.html")
+@pytest.mark.parametrize("kind, width", [("pairs", 400), ("pairs", 1200), ("tagger", 1200)])
+def test_a_browser_shows_it(full, tmp_path, kind, width):
+    first, second = full, write_tagger(tmp_path / "tagger")
+    if kind == "tagger":
+        first, second = second, first
+    path = evaluation.write_report(first, tmp_path / "page.html", others=[second])
     picture = tmp_path / "page.png"
     done = subprocess.run(
         [

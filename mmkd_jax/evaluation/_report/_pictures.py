@@ -69,7 +69,6 @@ class Canvas:
         for whole in (self.ground, self.front):
             whole.set(xlim=(0, width), ylim=(height, 0))
             whole.set_axis_off()
-            _untitled(whole)
 
     def text(
         self,
@@ -135,7 +134,6 @@ class Canvas:
         axes.patch.set_visible(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        _untitled(axes)
         axes.tick_params(length=0, colors=MUTED, labelsize=11, pad=6)
         return axes
 
@@ -143,11 +141,6 @@ class Canvas:
         patch.set_clip_on(False)
         self.ground.add_artist(patch)
         patch.set_clip_path(None)
-
-
-def _untitled(axes: Any) -> None:
-    """Spares matplotlib the search for a place for a title: half of its time with many texts."""
-    axes.set_title("", y=1.0)
 
 
 def picture(
