@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Integer
 
 from mmkd_jax.crf._chain import (
@@ -84,6 +85,27 @@ def batch_score(batch: Batch, tags: Integer[Array, "B T"]) -> Float[Array, "B"]:
     pairs = jnp.where(legal[:, :-1] & legal[:, 1:], pairs, 0.0).sum(axis=1)
     impossible = (inside & ~legal).any(axis=1)
     return unary + pairs + jnp.where(impossible, -jnp.inf, 0.0)
+
+
+def path_counts(
+    batch: Batch, paths: Integer[Array, "B K T"], weights: Float[Array, "B K"]
+) -> tuple[Float[Array, "B T N"], Array]:
+    """How often paths use each score, by weight: the derivative of their weighted scores.
+
+    The counts of transitions are [B, N, N], summed over time, or [B, T-1, N, N] where there is a
+    matrix a step.
+    """
+    steps, tags = batch.unary.shape[1:]
+    inside = is_inside(batch.lengths, steps)[:, None, :, None]
+    chosen = inside & (paths[..., None] == jnp.arange(tags)[None, None, None])
+    weighted = jnp.where(chosen, weights[..., None, None], 0.0)
+    pairs = jnp.einsum(
+        f"bkti,bktj->{'btij' if batch.transitions.ndim == 4 else 'bij'}",
+        weighted[:, :, :-1],
+        chosen[:, :, 1:].astype(weighted.dtype),
+        precision=lax.Precision.HIGHEST,
+    )
+    return weighted.sum(axis=1), pairs
 
 
 @jax.custom_vjp

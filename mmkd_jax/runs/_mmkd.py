@@ -25,6 +25,17 @@ from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
 _TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
+_NEXT = """
+The report:          {report}
+The student:         {student}, for transformers and sentence-transformers, or
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
+
+A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
+The paper's run:     configs/mmkd.py, which says where its corpora are to be had
+On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +51,7 @@ class MMKDRun:
     folder: Path
 
     settings_type = MMKDRunSettings
+    next_steps = _NEXT
 
     # --- From the settings alone ----------------------------------------------------------------
 
@@ -158,28 +170,19 @@ class MMKDRun:
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
 
-    def results(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
-        """What came of the run, in percent, for results.json."""
-        if not after:
-            return {}
-        one, other = (
-            {name.removeprefix("retrieval/"): value for name, value in scores.items()}
-            for scores in (before, after)
-        )
-        return {
-            "retrieval": {
-                "before": one.pop("mean"),
-                "after": other.pop("mean"),
-                "languages_before": one,
-                "languages": other,
-            }
-        }
-
-    def save_details(self, task: training.Task, state: training.TrainState) -> None:
-        """Writes what the report shows of held-out sentences, beyond their scores.
+    def conclude(
+        self, task: training.Task, outcome: training.Outcome, student: Path
+    ) -> dict[str, Any]:
+        """Writes what a finished run leaves; returns its results.json, in percent.
 
         All processes of a run call this; the first one writes.
         """
+        self.export(outcome.state, student)
+        self._save_details(task, outcome.state)
+        return _results(outcome.before, outcome.scores)
+
+    def _save_details(self, task: training.Task, state: training.TrainState) -> None:
+        """What the report shows of held-out sentences, beyond their scores."""
         if not self.settings.pairs.held_out:
             return
         configs = task.method.teacher, task.method.student
@@ -263,14 +266,14 @@ class MMKDRun:
             )
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
-        """Pairs to judge by, by language."""
+        """Pairs to judge by: by language, or by source where a language has several."""
         pairs = self.settings.pairs
-        found: dict[str, list[tuple[str, str]]] = {}
-        for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            found.setdefault(source.language, []).extend(
-                (english, translation) for english, translation, *_ in _pairs_of(source)
-            )
-        return found
+        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        several = len({source.language for source in sources}) < len(sources)
+        return {
+            source.name if several else source.language: [row[:2] for row in _pairs_of(source)]
+            for source in sources
+        }
 
     def _encoder(
         self, name: str, config: models.EncoderConfig, params: Tree = None
@@ -295,6 +298,23 @@ class MMKDRun:
             return {f"retrieval/{name}": 100 * score for name, score in to_english}
 
         return evaluate
+
+
+def _results(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    if not after:
+        return {}
+    one, other = (
+        {name.removeprefix("retrieval/"): value for name, value in scores.items()}
+        for scores in (before, after)
+    )
+    return {
+        "retrieval": {
+            "before": one.pop("mean"),
+            "after": other.pop("mean"),
+            "languages_before": one,
+            "languages": other,
+        }
+    }
 
 
 def _pairs_of(source: data.Source) -> Iterable[tuple]:
@@ -329,7 +349,7 @@ def _abstract(
         training.gatherer(known, mesh),
     )
     batch = _batch_shapes(settings, student.config, mesh)
-    return training.Abstract(step, state, training.with_shardings(frozen, places), batch)
+    return training.Abstract(step, state, training.with_shardings(frozen, places), batch, method)
 
 
 def _batch_shapes(

@@ -1,4 +1,4 @@
-"""Text in, answers out: trained models as functions of sentences."""
+"""Vectors of sentences, by an encoder in memory."""
 
 import dataclasses
 import functools
@@ -152,7 +152,7 @@ class SentenceEncoder:
         if self.vectors == "projected":
             pooling = self.projected_from
             projection, variables["projection"] = self.projection
-        mesh = _mesh(variables)
+        mesh = mesh_of(variables)
         fixed = functools.partial(_vectors, self.config, pooling, projection, mesh)
         if mesh is None:
             return fixed, variables
@@ -215,11 +215,9 @@ def load_encoder(
       ValueError: If the folder asks for vectors that are not known here, and ``vectors`` is not
         given.
     """
-    import transformers
-
     folder = models.checkpoint_folder(source)
     config, params = models.load_pretrained(folder, **overrides)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = data.load_tokenizer(folder)
     layout = models.read_sentence_layout(folder, vectors)
     if layout.vectors is None:
         _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)
@@ -354,7 +352,7 @@ def _vectors(
     return found
 
 
-def _mesh(variables: dict) -> Mesh | None:
+def mesh_of(variables: Any) -> Mesh | None:
     """The mesh over which the parameters are spread, if they are."""
     for leaf in jax.tree.leaves(variables):
         sharding = getattr(leaf, "sharding", None)
