@@ -62,12 +62,12 @@ def span_probabilities(
     following = jnp.where(before > 0, pairs / jnp.where(before > 0, before, 1.0), 0.0)
     begin, end, kind = (spans[..., i] for i in range(3))
     chosen = of_type[kind]  # [B, S, N]
-    at_end = (end == lengths[:, None])[..., None]
+    at_end = end == lengths[:, None]
 
     def closed(inside: Array, step: Array | int) -> Array:
         """The spans that reach the end of their sentence, at their last word."""
-        last = ((end == step + 1)[..., None] & at_end) & (begin >= 0)[..., None]
-        return jnp.where(last, inside, 0.0).sum(axis=-1)
+        last = (end == step + 1) & at_end & (begin >= 0)
+        return jnp.where(last[..., None], inside, 0.0).sum(axis=-1)
 
     def advance(carry: tuple[Array, Array], inputs: tuple) -> tuple[tuple[Array, Array], None]:
         inside, found = carry
@@ -75,7 +75,7 @@ def span_probabilities(
         entered = (pair * ~continues).sum(axis=-2)[:, None] * chosen
         stayed = jnp.einsum("bsn,bnm->bsm", inside, follow * continues, precision=_EXACT)
         left = jnp.einsum("bsn,bnm->bs", inside, follow * ~continues, precision=_EXACT)
-        found = jnp.where(end == step, left, found)
+        found = jnp.where((end == step) & ~at_end, left, found)
         within = ((begin < step) & (step < end))[..., None]
         new = jnp.where((begin == step)[..., None], entered, jnp.where(within, stayed, 0.0))
         return (new, found + closed(new, step)), None

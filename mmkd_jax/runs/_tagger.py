@@ -133,7 +133,9 @@ class TaggerRun:
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
                 found[name] = _by_language(self._score(tagger, self._sentences(specs)))
-        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
+        main = found.get("test", found.get("dev", {}))
+        named = {"student": main["macro"], "languages": main["languages"]} if main else {}
+        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -376,7 +378,7 @@ def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> tr
         settings.optimizer.average,
         training.gatherer(known, mesh),
     )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh))
+    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
 
 
 def _batch_shapes(
