@@ -15,7 +15,8 @@ step on. `open_tagged`, `tokenize_tagged` and `TaggedBatches` do likewise for ta
 This package knows no model, and neither jax nor TensorFlow.
 """
 
-from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._answers import Answer, best_answers
+from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged, plan_texts
 from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
@@ -36,6 +37,7 @@ from mmkd_jax.data._prepared import (
     prepare_pairs,
     tokenize_pairs,
 )
+from mmkd_jax.data._questions import NOWHERE, QuestionData, tokenize_questions
 from mmkd_jax.data._readers._aspects import read_aspects, split_words
 from mmkd_jax.data._readers._benchmarks import read_multinli, read_pawsx, read_squad, read_xnli
 from mmkd_jax.data._readers._conll import read_conll, read_uner, read_wikiann
@@ -89,6 +91,16 @@ from mmkd_jax.data._teacher_outputs import (
     prepare_outputs,
     sentences_hash,
 )
+from mmkd_jax.data._text_corpora import TextSource, open_texts
+from mmkd_jax.data._texts import (
+    TextBatch,
+    TextBatches,
+    TextData,
+    text_batch,
+    text_batch_shapes,
+    tokenize_texts,
+)
+from mmkd_jax.data._tokenizers import load_tokenizer
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -102,6 +114,7 @@ from mmkd_jax.data._word_vocabulary import WordVocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
+    "Answer",
     "BatchSource",
     "Batches",
     "Catalogue",
@@ -109,6 +122,7 @@ __all__ = [
     "EncodedPairs",
     "Inference",
     "Layout",
+    "NOWHERE",
     "OutputsKey",
     "Pair",
     "PairBatch",
@@ -119,6 +133,7 @@ __all__ = [
     "Plan",
     "Prepared",
     "Question",
+    "QuestionData",
     "ReadError",
     "Report",
     "Row",
@@ -132,11 +147,16 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TaggedSource",
     "TaughtBatches",
     "TeacherOutputs",
-    "TaggedSource",
+    "TextBatch",
+    "TextBatches",
+    "TextData",
+    "TextSource",
     "UPOS",
     "WordVocabulary",
+    "best_answers",
     "chosen_count",
     "decode_pairs",
     "encode_pairs",
@@ -151,8 +171,10 @@ __all__ = [
     "layout_of",
     "load_outputs",
     "load_pairs",
+    "load_tokenizer",
     "open_sources",
     "open_tagged",
+    "open_texts",
     "pair_batch",
     "pair_batch_shapes",
     "paired_words",
@@ -160,6 +182,7 @@ __all__ = [
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
+    "plan_texts",
     "prepare_outputs",
     "prepare_pairs",
     "prepare_pairs_with_beam",
@@ -189,9 +212,13 @@ __all__ = [
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
+    "text_batch",
+    "text_batch_shapes",
     "tfds_rows",
     "tokenize_pairs",
+    "tokenize_questions",
     "tokenize_tagged",
+    "tokenize_texts",
     "train_vocabulary",
     "with_english",
     "word_spans",

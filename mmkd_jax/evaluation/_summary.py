@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmkd_jax.evaluation._comparison import comparison_table
 from mmkd_jax.evaluation._languages import language_name
 from mmkd_jax.evaluation._scores import Scores, scores_of
 
@@ -29,14 +28,11 @@ def summary_table(results: Mapping[str, Any]) -> str:
 
     Args:
       results: What ``results.json`` holds: under "retrieval" the means "before" and "after", and
-        "languages" and "languages_before" by language, in percent; or under "tagging" what
-        `comparison` has found.
+        "languages" and "languages_before" by language, in percent.
 
     Returns:
       The table, without a newline at its end; empty if there is nothing to show.
     """
-    if results.get("tagging", {}).get("rows"):
-        return comparison_table(results["tagging"])
     scores = scores_of(results)
     if scores is None:
         return ""

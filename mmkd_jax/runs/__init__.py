@@ -3,8 +3,11 @@
 Programs ask `RUNS` for the run of a config's method.
 """
 
+from mmkd_jax.runs._finetune import FineTuneRun
+from mmkd_jax.runs._finetune_settings import FineTuneRunSettings, TextSettings
 from mmkd_jax.runs._mmkd import MMKDRun
 from mmkd_jax.runs._settings import (
+    ComputingSettings,
     MMKDRunSettings,
     ModelSettings,
     PairSettings,
@@ -25,15 +28,23 @@ from mmkd_jax.runs._tagger_settings import (
     TaggerSettings,
 )
 
-RUNS = {"mmkd": MMKDRun, "structured": StructuredRun, "tagger": TaggerRun}
+RUNS = {
+    "finetune": FineTuneRun,
+    "mmkd": MMKDRun,
+    "structured": StructuredRun,
+    "tagger": TaggerRun,
+}
 
 __all__ = [
+    "ComputingSettings",
     "CorpusSettings",
-    "RUNS",
+    "FineTuneRun",
+    "FineTuneRunSettings",
     "MMKDRun",
     "MMKDRunSettings",
     "ModelSettings",
     "PairSettings",
+    "RUNS",
     "RecurrentSettings",
     "RunSettings",
     "Sizes",
@@ -44,4 +55,5 @@ __all__ = [
     "TaggerSettings",
     "TeacherRecipe",
     "TeacherSettings",
+    "TextSettings",
 ]

@@ -1,7 +1,6 @@
 """A run of structured distillation: teachers, what they say, and the student."""
 
 import dataclasses
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ class StructuredRun(TaggerRun):
 
     Beside what every run has there: ``teachers/NAME``, a workdir of each teacher that is trained
     here; ``outputs/NAME``, what each says of the corpora; ``compare/NAME``, a workdir of each
-    student to compare with; ``seeds/SEED``, a workdir of each repetition.
+    student to compare with.
 
     Attributes:
       settings: All of them.
@@ -82,7 +81,7 @@ class StructuredRun(TaggerRun):
     @classmethod
     def of_prepared(cls, settings: StructuredRunSettings, folder: Path) -> "StructuredRun":
         """The run that prepares into a folder, for others to read."""
-        return cls(dataclasses.replace(settings, prepared="", compare={}, repeats=1), folder)
+        return cls(dataclasses.replace(settings, prepared="", compare={}, seeds=1), folder)
 
     @property
     def prepared(self) -> Path:
@@ -90,7 +89,7 @@ class StructuredRun(TaggerRun):
         return Path(self.settings.prepared or self.folder)
 
     def first(self) -> dict[str, RunSettings]:
-        """Teachers, then students to compare with, then repetitions."""
+        """Teachers, then students to compare with."""
         settings, found = self.settings, {}
         if not settings.prepared:
             tags = self._tag_names()
@@ -103,8 +102,6 @@ class StructuredRun(TaggerRun):
             found[f"compare/{name}"] = dataclasses.replace(
                 settings.variant(name), prepared=str(self.prepared)
             )
-        for seed in range(settings.seed + 1, settings.seed + settings.repeats):
-            found[f"seeds/{seed}"] = dataclasses.replace(settings, seed=seed, repeats=1)
         return found
 
     def prepare(self, part: int = 0, parts: int = 1, beam: Any = ()) -> Path | None:
@@ -134,9 +131,7 @@ class StructuredRun(TaggerRun):
             rows["teachers"] = teachers
         for name in self.settings.compare:
             rows[name] = _languages(_results_of(self.folder / "compare" / name))
-        repeated = range(self.settings.seed + 1, self.settings.seed + self.settings.repeats)
-        others = [_results_of(self.folder / "seeds" / str(seed))["runs"] for seed in repeated]
-        runs = [rows, *itertools.chain.from_iterable(others)]
+        runs = [rows]
         return {"tagging": results | evaluation.comparison(runs) | {"runs": runs}}
 
     # --- Parts ----------------------------------------------------------------------------------

@@ -86,12 +86,11 @@ class StructuredRunSettings(TaggerRunSettings):
       shards: Files of each teacher's outputs.
       compare: Other students of the same teachers, trained first, each by its name and by the
         fields in which it differs: ``{"baseline": {"objective": "nll"}}``. A sweep is many.
-      repeats: How often everything is done, with seeds from `seed` on.
     """
 
     may_change: ClassVar[tuple[str, ...]] = (
         *TaggerRunSettings.may_change,
-        *("compare", "repeats", "prepared"),
+        *("compare", "prepared"),
     )
     method: str = "structured"
     objective: str = "posterior"
@@ -101,7 +100,6 @@ class StructuredRunSettings(TaggerRunSettings):
     prepared: str = ""
     shards: int = 1
     compare: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    repeats: int = 1
 
     def __post_init__(self):
         super().__post_init__()
@@ -110,9 +108,8 @@ class StructuredRunSettings(TaggerRunSettings):
                 "structured.objective is not used: write "
                 f"objective = {self.structured.objective!r}, a field of the config itself"
             )
-        for name in ("shards", "repeats"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.shards < 1:
+            raise ValueError(f"shards must be at least 1, got {self.shards}")
         if self.distillation.weights and not self.teachers:
             raise ValueError(f"objective {self.objective!r} needs teachers, and there are none")
         if wrong := [name for name in (*self.teachers, *self.compare) if not _is_name(name)]:
@@ -132,7 +129,7 @@ class StructuredRunSettings(TaggerRunSettings):
 
     def variant(self, name: str) -> "StructuredRunSettings":
         """One of the students to compare with."""
-        alone = dataclasses.replace(self, compare={}, repeats=1)
+        alone = dataclasses.replace(self, compare={}, seeds=1)
         return changed(alone, self.compare[name], f"compare.{name}")
 
     def of_teacher(

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
-from mmkd_jax.runs._settings import RunSettings
+from mmkd_jax.runs._run import Run
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
 from mmkd_jax.tags import TagSet, convert
 
@@ -50,7 +50,7 @@ class Lesson(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class TaggerRun:
+class TaggerRun(Run):
     """A run of a tagger in a workdir.
 
     Attributes:
@@ -78,15 +78,6 @@ class TaggerRun:
         return abstract(settings, mesh, Structured(settings.structured, config))
 
     # --- Making what is missing -----------------------------------------------------------------
-
-    @classmethod
-    def of_prepared(cls, settings: TaggerRunSettings, folder: Path) -> "TaggerRun":
-        """There is none: nothing of a tagger's corpora is worth keeping."""
-        raise ValueError(f"method {settings.method!r} has nothing to prepare: train it at once")
-
-    def first(self) -> dict[str, RunSettings]:
-        """The runs that must come before, each by its folder below this one's."""
-        return {}
 
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
@@ -157,7 +148,9 @@ class TaggerRun:
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
                 found[name] = _by_language(self._score(tagger, self._sentences(specs)))
-        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
+        main = found.get("test", found.get("dev", {}))
+        named = {"student": main["macro"], "languages": main["languages"]} if main else {}
+        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -410,7 +403,7 @@ def abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> tra
         settings.optimizer.average,
         training.gatherer(known, mesh),
     )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh))
+    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
 
 
 def _batch_shapes(
