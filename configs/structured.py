@@ -102,7 +102,7 @@ def _shorten(config) -> None:
         setattr(config.corpora, part, specs)
     config.teachers = {code: {"languages": (code,), "folds": 1} for code in ("de", "tr")}
     config.corpora.max_length, config.corpora.shapes = 32, 1
-    for run in (config, config.recipe):
+    for run, width in ((config, 8), (config.recipe, 16)):
         run.total_steps, run.log_every = 20, 10
         recurrent = run.tagger.recurrent
-        recurrent.width = recurrent.word_width = recurrent.filters = 16
+        recurrent.width = recurrent.word_width = recurrent.filters = width
