@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from mmkd_jax import config
+from mmkd_jax import config, data
 from mmkd_jax.runs import RUNS, StructuredRunSettings, TeacherSettings
+from mmkd_jax.runs._teachers import models_of
 from tests.programs.runs import ROOT
 
 
@@ -97,6 +98,26 @@ def test_a_fold_leaves_out_what_it_will_teach():
     corpora = settings.of_teacher(folds, (), fold=3).corpora
     assert [spec["without_fold"] for spec in corpora.train.values()] == [(3, 4)]
     assert not any("without_fold" in spec for spec in corpora.test.values())
+
+
+def test_nobody_is_taught_by_a_teacher_that_has_learned_from_it(tmp_path):
+    settings = config.read(small())
+    teachers = dict(settings.teachers) | {"tr": TeacherSettings(languages=("tr",), folds=3)}
+    settings = dataclasses.replace(settings, teachers=teachers)
+    found = [model for model in models_of(settings, tmp_path) if model.settings.folds > 1]
+    assert [model.name for model in found] == ["tr-0", "tr-1", "tr-2"]
+    sources = data.open_tagged(settings.corpora.train)
+    everything = [sentence for source in sources for sentence in source.sentences()]
+    heard = []
+    for model in found:
+        corpora = settings.of_teacher(model.settings, (), model.fold).corpora
+        learned = {
+            s.words for source in data.open_tagged(corpora.train) for s in source.sentences()
+        }
+        taught = [sentence for sentence in everything if model.teaches(sentence)]
+        assert learned and not any(sentence.words in learned for sentence in taught)
+        heard += taught
+    assert sorted(heard) == sorted(each for each in everything if each.language == "tr")
 
 
 def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
