@@ -96,6 +96,7 @@ def test_says_of_each_sentence_what_its_chain_says(name):
         assert tagging.probability == pytest.approx(float(jnp.exp(score - total)), rel=1e-4)
         expected = marginals[np.arange(len(words)), np.asarray(best)]
         np.testing.assert_allclose(tagging.probabilities, expected, rtol=1e-4)
+        np.testing.assert_allclose(tagging.marginals, marginals, rtol=1e-4, atol=1e-6)
         [paths], [scores] = crf.k_best(chain, 3)
         guessed = [guess.tags for guess in tagging.guesses]
         assert guessed == [tuple(names.decode(np.asarray(path))) for path in paths]
