@@ -3,8 +3,8 @@
     ./launch/local.sh --config=configs/structured_quickstart.py
 
 Parts of speech. A German and an English tagger learn from 120 sentences each. One small student of
-both languages has labels for a quarter of them, and the rest as raw text, which its teachers tell it
-about. Baseline: the same student with the labels alone. All of it three times, with other seeds.
+both languages has labels for a quarter of them, and the rest as raw text, on which it hears its
+teachers. Baseline: the same student with the labels alone. All of it three times, with other seeds.
 """
 
 from mmkd_jax.config import defaults
