@@ -26,6 +26,7 @@ from mmkd_jax.tags import TagSet
 STEP = "student step [times that of plain nll]"
 LOSS = "loss + gradient [times that of plain nll]"
 
+SENTENCES, LONGEST, TEACHERS = 32, 20, 5
 K = 10
 TEMPERATURE = 2.0
 LAMBDA = 0.5  # the middle of the papers' annealing: gold tags and teachers both count
@@ -49,8 +50,8 @@ its {K} best paths are computed in the step. Temperature {TEMPERATURE:g}, but fo
 A step is the trainer's, with `methods.Structured` and AdamW. The student is a word table, a
 character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. A batch has
 {SENTENCES} sentences of {3 * LONGEST // 4} to {LONGEST} words, with gold tags and one of
-{TEACHERS} teachers each, at λ = {LAMBDA:g}: so nothing of `crf_nll` is saved. *Constrained*: 17 BIO tags, whose illegal
-transitions score -inf in student and teacher.
+{TEACHERS} teachers each, at λ = {LAMBDA:g}: so nothing of `crf_nll` is saved. *Constrained*:
+17 BIO tags, whose illegal transitions score -inf in student and teacher.
 
 A loss with its gradient by the four arrays of a chain is what a student of no size would pay: 32
 sentences of T/2 to T words."""
@@ -95,7 +96,6 @@ LOSSES = {
 
 # --- Data ---------------------------------------------------------------------------------------
 
-SENTENCES, LONGEST, TEACHERS = 32, 20, 5
 WORDS, CHARACTERS, LONGEST_WORD = 8000, 120, 16
 BIO = TagSet.of_types([f"T{i}" for i in range(8)])
 PARTS_OF_SPEECH = TagSet([f"T{i}" for i in range(len(BIO))])
