@@ -267,15 +267,12 @@ def counting(call: Callable, seconds: list[float]) -> Callable:
     return counted
 
 
-def step_rows() -> list[Row]:
-    rows = []
-    for constrained in (False, True):
-        calls = {PLAIN: step_call(PLAIN, constrained)}
-        for objective, (name, _) in OBJECTIVES.items():
-            calls[name] = step_call(objective, constrained)
-        case = f"{SENTENCES} × {LONGEST} words{' constrained' * constrained}"
-        rows += compare(case, STEP, calls, limited=True)
-    return rows
+def step_rows(constrained: bool) -> list[Row]:
+    calls = {PLAIN: step_call(PLAIN, constrained)}
+    for objective, (name, _) in OBJECTIVES.items():
+        calls[name] = step_call(objective, constrained)
+    case = f"{SENTENCES} × {LONGEST} words{' constrained' * constrained}"
+    return compare(case, STEP, calls, limited=True)
 
 
 def loss_rows() -> list[Row]:
@@ -301,7 +298,11 @@ def loss_rows() -> list[Row]:
     return rows
 
 
-PARTS = {"steps": step_rows, "losses": loss_rows}
+PARTS = {
+    "steps": functools.partial(step_rows, constrained=False),
+    "constrained": functools.partial(step_rows, constrained=True),
+    "losses": loss_rows,
+}
 
 
 def measure(only: tuple[str, ...] = tuple(PARTS), merge: bool = False) -> Report:
