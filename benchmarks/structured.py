@@ -420,7 +420,7 @@ def main():
     if chosen.speed:
         import structured_speed
 
-        structured_speed.main()
+        structured_speed.measure()
     elif chosen.worker is not None:
         work(chosen)
     else:
