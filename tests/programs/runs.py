@@ -43,21 +43,24 @@ def start(
     )
 
 
-def start_two(program: str, *arguments: str, of_second: Sequence[str] = ()) -> list:
-    """Starts a program as two processes that belong together, with a device each.
+def start_together(
+    program: str, *arguments: str, count: int = 2, of_last: Sequence[str] = ()
+) -> list[subprocess.Popen]:
+    """Starts a program as processes that belong together, with a device each.
 
     Args:
       program: Its name.
-      arguments: Of both.
-      of_second: Further ones of the second.
+      arguments: Of all of them.
+      count: How many.
+      of_last: Further ones of the last.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count)}
     return [
         start(program, *arguments, *more, variables=variables | {"JAX_PROCESS_ID": str(number)})
-        for number, more in enumerate(((), of_second))
+        for number, more in enumerate([()] * (count - 1) + [tuple(of_last)])
     ]
 
 
@@ -102,6 +105,19 @@ def assert_same_course(workdir: Path, expected: Path) -> None:
     assert found.keys() == wanted.keys()
     for name, tensor in wanted.items():
         np.testing.assert_array_equal(found[name], tensor, err_msg=name)
+
+
+def assert_nearly_same(workdir: Path, expected: Path) -> None:
+    """Metrics and parameters of a run on another number of processes, to 1e-5."""
+    for line, wanted in zip(metrics(workdir), metrics(expected), strict=True):
+        assert line.keys() == wanted.keys()
+        names = sorted(wanted)
+        found = [[each[name] for name in names] for each in (line, wanted)]
+        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5, err_msg=str(names))
+    found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
 
 
 def saved(workdir: Path) -> list[int]:
