@@ -54,7 +54,7 @@ APART = f"{PROCESSES} processes over loopback [s]"
 OUTCOME = "outcome"
 
 INTRO = f"""\
-`configs/pulse.py`, with {STEPS:,} steps and a checkpoint every {EVERY}. A round starts the run, which
+`configs/pulse.py`, with {STEPS:,} steps, a checkpoint every {EVERY}. A round starts the run, which
 goes on from the newest checkpoint that is whole, and kills it with signal 9: while it starts, up to
 three seconds after it has said where it goes on, or as soon as a save has begun. *Lost* are steps
 that had been saved and had to be done again. Steps after the last save are always done again.
@@ -209,6 +209,8 @@ def main():
     report = Report("faults", "Kills and other faults", INTRO, ["jax", "orbax-checkpoint", "numpy"])
     chosen.workdir.mkdir(parents=True, exist_ok=True)
     story = Story(chosen.workdir.absolute())
+    # One for all runs: most of a start is compilation.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(story.folder / "compiled"))
     kill_rounds(story, chosen.rounds)
     report.add(*kill_rows(story))
     report.show(KILLS)
