@@ -50,6 +50,9 @@ setup(
         # Accelerators: jax comes with CPU support only.
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
+        # The compiler for TPUs, for mmkd_jax.plan. Each release of jax says which libtpu goes with
+        # its jaxlib, and pins it in this extra.
+        "plan": ["jax[tpu]"],
         # Hugging Face data sets, for mmkd_jax.data.hugging_face_rows.
         "data": ["datasets"],
         # Preparation on clusters; in an environment of its own where its pins clash with others.

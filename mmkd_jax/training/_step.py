@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from mmkd_jax.methods import Method
+from mmkd_jax.methods import Loss, Method
 from mmkd_jax.training._state import TrainState
 
 Tree = Any
 Step = Callable[[TrainState, Tree, Tree], tuple[TrainState, dict[str, Array]]]
+# By this name profiles and compiled programs show what compares examples with one another.
+ACROSS_EXAMPLES = "across_examples"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def make_step(
 
     def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
+        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key, state.step)
         norm = _norm(found)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
         # In a branch, XLA writes the new state over the old one. A `where` of both, leaf by leaf,
@@ -93,13 +95,24 @@ def make_step(
 
 
 def loss_of(
-    method: Method, params: Tree, stats: Tree, frozen: Tree, batch: Tree, key: Array | None
+    method: Method,
+    params: Tree,
+    stats: Tree,
+    frozen: Tree,
+    batch: Tree,
+    key: Array | None,
+    step: Array | int = 0,
 ) -> tuple[Array, tuple[dict[str, Array], Tree]]:
     """The loss of a batch in one piece, its metrics, and new statistics."""
-    examples = method.of_examples(params, frozen, batch, method.totals(batch), key)
-    whole = method.of_batch(params, stats, frozen, examples.passed_on)
+    examples = method.of_examples(params, frozen, batch, method.totals(batch, step), key)
+    whole = _of_batch(method, params, stats, frozen, examples.passed_on)
     loss = examples.value + whole.value
     return loss, ({"loss": loss} | examples.metrics | whole.metrics, whole.passed_on)
+
+
+def _of_batch(method: Method, params: Tree, stats: Tree, frozen: Tree, vectors: Tree) -> Loss:
+    with jax.named_scope(ACROSS_EXAMPLES):
+        return method.of_batch(params, stats, frozen, vectors)
 
 
 def _gradients_of(
@@ -107,20 +120,20 @@ def _gradients_of(
 ) -> Callable:
     pieces, across = accumulation.pieces, accumulation.across
 
-    def whole(params, stats, frozen, batch, key):
+    def whole(params, stats, frozen, batch, key, step):
         def loss(params):
-            return loss_of(method, gather(params), stats, frozen, batch, key)
+            return loss_of(method, gather(params), stats, frozen, batch, key, step)
 
         (_, (metrics, stats)), found = jax.value_and_grad(loss, has_aux=True)(params)
         return found, metrics, stats
 
-    def piece_by_piece(params, stats, frozen, batch, key):
-        totals = method.totals(batch)
+    def piece_by_piece(params, stats, frozen, batch, key, step):
+        totals = method.totals(batch, step)
 
         def loss(params, stats, piece, key):
             params = gather(params)
             examples = method.of_examples(params, frozen, piece, totals, key)
-            together = method.of_batch(params, stats, frozen, examples.passed_on)
+            together = _of_batch(method, params, stats, frozen, examples.passed_on)
             value = examples.value + together.value / pieces
             shares = jax.tree.map(lambda metric: metric / pieces, together.metrics)
             metrics = {"loss": value} | examples.metrics | shares
@@ -135,8 +148,8 @@ def _gradients_of(
         stats, (found, metrics) = _over_pieces(add, stats, batch, pieces, key)
         return found, metrics, stats
 
-    def twice(params, stats, frozen, batch, key):
-        totals = method.totals(batch)
+    def twice(params, stats, frozen, batch, key, step):
+        totals = method.totals(batch, step)
 
         def examples(params, piece, key):
             return method.of_examples(gather(params), frozen, piece, totals, key)
@@ -147,7 +160,7 @@ def _gradients_of(
         vectors = _collect(vectors_of, batch, pieces, key)
 
         def together(params, vectors):
-            found = method.of_batch(gather(params), stats, frozen, vectors)
+            found = _of_batch(method, gather(params), stats, frozen, vectors)
             return found.value, (found.metrics, found.passed_on)
 
         of_batch = jax.value_and_grad(together, argnums=(0, 1), has_aux=True)
