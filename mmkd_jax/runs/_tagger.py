@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
+from mmkd_jax._json import described_by, read_json
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
@@ -283,14 +283,12 @@ class TaggerRun:
         path = self.folder / "tagger.json"
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there: has this run begun?")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         reads = self.settings.tagger.reads_words
         vocabulary = data.WordVocabulary.load(self.folder) if reads else None
-        return (
-            models.TaggerConfig.from_dict(found["config"]),
-            vocabulary,
-            tuple(found["languages"]),
-        )
+        with described_by(path):
+            config = models.TaggerConfig.from_dict(found["config"])
+            return config, vocabulary, tuple(found["languages"])
 
 
 def _tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
