@@ -9,6 +9,7 @@ from mmkd_jax.evaluation._agreement import (
 )
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._calibration import Calibration, calibration
+from mmkd_jax.evaluation._comparison import comparison
 from mmkd_jax.evaluation._probe import (
     anisotropy,
     representation_similarity,
@@ -44,6 +45,7 @@ __all__ = [
     "answer_score",
     "answer_scores",
     "calibration",
+    "comparison",
     "cosines",
     "hard_sentences",
     "normal_answer",
