@@ -36,7 +36,8 @@ from tests.programs.runs import (
     wait_for,
 )
 
-STEPS, EVERY = 4000, 25
+STEPS, EVERY = 2000, 20
+PATIENCE = 3600  # seconds, on a machine with other work
 FLAGS = (
     *(f"--config.total_steps={STEPS}", f"--config.checkpoint_every={EVERY}"),
     *("--config.log_every=1", "--config.eval_every=0"),
@@ -90,7 +91,7 @@ class Story:
 def kill_rounds(story: Story, rounds: int) -> None:
     undisturbed = story.folder / "undisturbed"
     if newest(undisturbed) < STEPS:
-        run("train", *pulse(undisturbed, *FLAGS))
+        run("train", *pulse(undisturbed, *FLAGS), seconds=PATIENCE)
     while (done := len(story.rounds())) < rounds:
         number = sum(entry["finished"] for entry in story.rounds())
         workdir = story.folder / f"run-{number}"
@@ -103,7 +104,7 @@ def kill_rounds(story: Story, rounds: int) -> None:
         found = kill_once(pulse(workdir, *FLAGS), workdir, moment, seconds)
         finished = newest(workdir) > 0.85 * STEPS or done + 1 == rounds
         if finished:
-            run("train", *pulse(workdir, *FLAGS))
+            run("train", *pulse(workdir, *FLAGS), seconds=PATIENCE)
             assert_same_course(workdir, undisturbed)
         story.add(**found._asdict(), finished=finished)
         print(f"round {done + 1}: {found}{', finished: the same' * finished}", flush=True)
@@ -133,7 +134,7 @@ def together_rows(folder: Path) -> list[Row]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     alone = folder / "alone"
-    run("train", *pulse(alone, *TOGETHER), devices=PROCESSES)
+    run("train", *pulse(alone, *TOGETHER), devices=PROCESSES, seconds=PATIENCE)
     stories = {
         "train, save, judge and export": train_together,
         "one is killed": kill_one,
@@ -150,14 +151,14 @@ def together_rows(folder: Path) -> list[Row]:
 
 def train_together(workdir: Path, alone: Path) -> tuple[float, str]:
     begin = time.monotonic()
-    end(start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES))
+    end(start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES), seconds=PATIENCE)
     assert_nearly_same(workdir, alone)
     return time.monotonic() - begin, "as one process, to 1e-5"
 
 
 def kill_one(workdir: Path, alone: Path) -> tuple[float, str]:
     processes = start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES)
-    wait_for(lambda: newest(workdir), *processes)
+    wait_for(lambda: newest(workdir), *processes, seconds=PATIENCE)
     processes[1].kill()
     begin = time.monotonic()
     others = processes[:1] + processes[2:]
@@ -168,7 +169,7 @@ def kill_one(workdir: Path, alone: Path) -> tuple[float, str]:
         kill(processes)
     if not {0, 75}.isdisjoint(codes):
         raise AssertionError(f"exit codes {codes} after one was killed")
-    end(start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES))
+    end(start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES), seconds=PATIENCE)
     assert_nearly_same(workdir, alone)
     return taken, "until all others had ended, with an error; started again, as one process"
 
@@ -176,10 +177,10 @@ def kill_one(workdir: Path, alone: Path) -> tuple[float, str]:
 def ask_one(workdir: Path, alone: Path) -> tuple[float, str]:
     del alone
     processes = start_together("train", *pulse(workdir, *TOGETHER), count=PROCESSES)
-    wait_for((workdir / "models.json").exists, *processes)
+    wait_for((workdir / "models.json").exists, *processes, seconds=PATIENCE)
     begin = time.monotonic()
     processes[2].send_signal(signal.SIGTERM)
-    end(processes, code=75)
+    end(processes, code=75, seconds=PATIENCE)
     return time.monotonic() - begin, f"until all had ended with 75, saved at step {newest(workdir)}"
 
 

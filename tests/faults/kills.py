@@ -52,7 +52,8 @@ def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) 
             raise AssertionError(f"it does not go on: {line}{process.communicate()[0]}")
         resumed = int(said[1])
     if moment == "in a save":
-        wait_for(lambda: any(workdir.glob("checkpoints/*orbax-checkpoint-tmp*")), process)
+        begun = workdir / "checkpoints"
+        wait_for(lambda: any(begun.glob("*orbax-checkpoint-tmp*")), process, seconds=1000)
     else:
         time.sleep(seconds)
     kill([process])

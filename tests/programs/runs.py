@@ -82,9 +82,11 @@ def kill(processes: list[subprocess.Popen]) -> None:
         process.communicate()
 
 
-def run(program: str, *arguments: str, devices: int = 1, code: int = 0) -> str:
+def run(
+    program: str, *arguments: str, devices: int = 1, code: int = 0, seconds: float = 300
+) -> str:
     """Runs a program to its end, which must be this exit code; returns what it has printed."""
-    return end([start(program, *arguments, devices=devices)], code)[0]
+    return end([start(program, *arguments, devices=devices)], code, seconds)[0]
 
 
 def pulse(workdir: Path, *more: str) -> list[str]:
@@ -127,9 +129,11 @@ def saved(workdir: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def wait_for(reached: Callable[[], Any], *processes: subprocess.Popen) -> None:
+def wait_for(
+    reached: Callable[[], Any], *processes: subprocess.Popen, seconds: float = 200
+) -> None:
     """Until a run has got so far; its processes must not end before."""
-    deadline = time.time() + 200
+    deadline = time.time() + seconds
     while not reached():
         assert time.time() < deadline
         if any(process.poll() is not None for process in processes):
