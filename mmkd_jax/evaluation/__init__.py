@@ -8,10 +8,14 @@ from mmkd_jax.evaluation._agreement import (
     spearman,
 )
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
+from mmkd_jax.evaluation._calibration import Calibration, calibration
 from mmkd_jax.evaluation._report import write_report, write_versions
+from mmkd_jax.evaluation._resources import resource_class
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
+from mmkd_jax.evaluation._retrieval_details import write_retrieval_details
 from mmkd_jax.evaluation._summary import summary_table
 from mmkd_jax.evaluation._tagging import SpanCounts, span_counts, tag_accuracy, tagging_scores
+from mmkd_jax.evaluation._tagging_details import hard_sentences, write_tagging_details
 from mmkd_jax.evaluation._task_results import over_seeds, task_table
 from mmkd_jax.evaluation._text_tasks import (
     LITERATURE,
@@ -21,10 +25,6 @@ from mmkd_jax.evaluation._text_tasks import (
     text_results,
     texts_and_labels,
 )
-from mmkd_jax.evaluation._calibration import Calibration, calibration
-from mmkd_jax.evaluation._resources import resource_class
-from mmkd_jax.evaluation._retrieval_details import write_retrieval_details
-from mmkd_jax.evaluation._tagging_details import hard_sentences, write_tagging_details
 
 __all__ = [
     "AnswerScore",

@@ -16,6 +16,7 @@ from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
+from mmkd_jax.runs._tagging_details import save_tagging_details
 from mmkd_jax.tags import TagSet, convert
 
 Tree = Any
@@ -130,9 +131,14 @@ class TaggerRun:
         if outcome.scores:
             dev = {name.removeprefix("dev/"): score for name, score in outcome.scores.items()}
             found["dev"] = _by_language(dev)
+        judged: Sentences = {}
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
-                found[name] = _by_language(self._score(tagger, self._sentences(specs)))
+                sentences = self._sentences(specs)
+                found[name] = _by_language(self._score(tagger, sentences))
+                judged |= sentences
+        judged = judged or self._sentences(corpora.dev)
+        training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
         return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
 
     # --- Parts ----------------------------------------------------------------------------------
