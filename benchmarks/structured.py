@@ -364,7 +364,7 @@ the others). The student's LSTM is {small} wide in each direction, a teacher's {
 1 to 0 by step, temperature 1, losses per word. *Gain* is the mean difference between runs with the
 same seed, with its standard error; there are two sets of teachers, which take turns, and learn for
 {teacher_epochs} epochs. A ratio is the column's figure divided by the row's. The paper (Wang et al.
-2020, with frozen M-BERT) reports +0.36 for NER and +0.23 for POS, posterior over the CRF baseline."""
+2020, with frozen M-BERT) has +0.36 for NER and +0.23 for POS, posterior over the CRF baseline."""
 TASKS = {
     "pos": "Accuracy on Universal Dependencies, vi wo af te mr, trained on all of their sentences "
     "(cut at 80 words); te and mr have test sets of 721 and 412 words.",

@@ -1,14 +1,14 @@
 """What a model is worth, and what a run has come to: scores, and reports."""
 
-from mmkd_jax.evaluation._agreement import (
-    accuracy,
-    cosines,
-    pair_correlation,
-    pearson,
-    spearman,
-)
+from mmkd_jax.evaluation._agreement import accuracy, cosines, pair_correlation, pearson, spearman
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._calibration import Calibration, calibration
+from mmkd_jax.evaluation._probe import (
+    anisotropy,
+    representation_similarity,
+    subword_shares,
+    teacher_agreement,
+)
 from mmkd_jax.evaluation._report import write_report, write_versions
 from mmkd_jax.evaluation._resources import resource_class
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
@@ -34,6 +34,7 @@ __all__ = [
     "TEXT_TASKS",
     "TextTask",
     "accuracy",
+    "anisotropy",
     "answer_score",
     "answer_scores",
     "calibration",
@@ -43,16 +44,19 @@ __all__ = [
     "over_seeds",
     "pair_correlation",
     "pearson",
+    "representation_similarity",
     "resource_class",
     "retrieval_accuracy",
     "retrieval_by_language",
     "score_texts",
     "span_counts",
     "spearman",
+    "subword_shares",
     "summary_table",
     "tag_accuracy",
     "tagging_scores",
     "task_table",
+    "teacher_agreement",
     "text_results",
     "texts_and_labels",
     "write_report",

@@ -8,13 +8,15 @@ from mmkd_jax.evaluation._scores import mapping
 from mmkd_jax.evaluation._text_tasks import LITERATURE, TEXT_TASKS
 
 _DEVIATION = "deviation"
+_MEANS = ("macro", "after")  # what means over languages are called where they have no other name
 
 
 def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The means of several runs that differ in their seed alone.
 
     Where an entry names its "metric", the standard deviation of that (of a sample: by n - 1) stands
-    beside it, as "deviation", for the mean over languages and for each language.
+    beside it, as "deviation", for the mean over languages and for each language. Where languages
+    have one number each, theirs are "languages_deviation".
 
     Example:
       >>> from mmkd_jax import evaluation
@@ -40,12 +42,28 @@ def _mean(values: list[Any], metric: str | None) -> Any:
         metric = first.get("metric", metric)
         shared = [key for key in first if all(key in mapping(value) for value in values)]
         found = {key: _mean([value[key] for value in values], metric) for key in shared}
-        if metric in found and len(values) > 1:
-            found[_DEVIATION] = statistics.stdev(float(value[metric]) for value in values)
+        if len(values) > 1:
+            found |= _deviations(values, found, metric)
         return found
     if isinstance(first, (int, float)) and not isinstance(first, bool):
         return statistics.fmean(map(float, values))
     return first
+
+
+def _deviations(values: list[Any], shared: Mapping[str, Any], metric: Any) -> dict[str, Any]:
+    """What is to stand beside the means of these entries."""
+    found: dict[str, Any] = {}
+    for key in (metric, *_MEANS):
+        if isinstance(shared.get(key), float):
+            found[_DEVIATION] = statistics.stdev(float(value[key]) for value in values)
+            break
+    languages = mapping(shared.get("languages"))
+    if languages and all(isinstance(score, float) for score in languages.values()):
+        found["languages_deviation"] = {
+            code: statistics.stdev(float(value["languages"][code]) for value in values)
+            for code in languages
+        }
+    return found
 
 
 def task_table(results: Mapping[str, Any]) -> str:
@@ -74,7 +92,8 @@ def task_table(results: Mapping[str, Any]) -> str:
 
 def _table(name: str, task: dict[str, Any]) -> str:
     languages = mapping(task["languages"])
-    metrics = [key for key in mapping(next(iter(languages.values()))) if key != _DEVIATION]
+    every = dict.fromkeys(key for row in languages.values() for key in mapping(row))
+    metrics = sorted(set(every) - {_DEVIATION}, key=[task["metric"], *every].index)
     rows = [[name, "mean", *languages], ["---"] * (len(languages) + 2)]
     for metric in metrics:
         of = [task, *languages.values()]

@@ -1,5 +1,6 @@
 """Text in, answers out: trained models as functions of sentences."""
 
+from mmkd_jax.inference._layer_vectors import layer_vectors
 from mmkd_jax.inference._sentence_encoder import SentenceEncoder, load_encoder
 from mmkd_jax.inference._sentence_tagger import SentenceTagger, TaggedSpan, Tagging
 from mmkd_jax.inference._spans import span_probabilities
@@ -18,6 +19,7 @@ __all__ = [
     "Tagging",
     "TextModel",
     "TextReading",
+    "layer_vectors",
     "load_encoder",
     "load_tagger",
     "load_text_model",

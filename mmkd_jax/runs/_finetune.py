@@ -28,7 +28,7 @@ _PARTS = ("train", "dev", "test")
 _NEXT = """
 The report:  {report}
 The model:   {student}
-Other texts: python -m mmkd_jax.evaluate --task={task} --model={student} --data=DIR
+Other texts: python -m mmkd_jax.evaluate --task={task} --model={student} --corpora=FILE
 """
 Tree = Any
 Records = dict[str, list[Any]]  # by language

@@ -156,6 +156,8 @@ class TaggerRunSettings(RunSettings):
       task: ner or aspects: spans, judged by their F1. pos: a tag a word, judged by accuracy.
       tags: The types of spans, or the tags; empty for those that the training corpora have.
       scheme: How spans are written as tags.
+      model: A folder or an id of the Hugging Face hub: the transformer, in place of the source that
+        `tagger.encoder` names. Empty for that.
       tagger: What it is made of.
       corpora: What it learns from and is judged on.
       structured: What it minimises: nll, for a tagger without teachers.
@@ -168,6 +170,7 @@ class TaggerRunSettings(RunSettings):
     task: Literal["ner", "pos", "aspects"] = "ner"
     tags: tuple[str, ...] = ()
     scheme: Literal["IO", "BIO", "BIOES"] = "BIO"
+    model: str = ""
     tagger: TaggerSettings = TaggerSettings()
     corpora: CorpusSettings = CorpusSettings()
     structured: StructuredSettings = StructuredSettings()
@@ -183,6 +186,11 @@ class TaggerRunSettings(RunSettings):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.model:
+            encoder = self.tagger.encoder or ModelSettings(source=self.model)
+            encoder = dataclasses.replace(encoder, source=self.model)
+            tagger = dataclasses.replace(self.tagger, encoder=encoder)
+            object.__setattr__(self, "tagger", tagger)
         if not self.corpora.train:
             raise ValueError("corpora.train is empty: name at least one corpus to learn from")
         if self.optimizer.plateau.is_used and not self.corpora.dev:

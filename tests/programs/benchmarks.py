@@ -133,3 +133,37 @@ def write_xquad(root: Path, languages: list[str], rows: int = 60) -> None:
     (root / "squad" / "dev-v1.1.json").write_text(content(6))
     for language in languages:
         (root / "xquad" / f"xquad.{language}.json").write_text(content(6))
+
+
+def write_wikiann(root: Path, languages: list[str], rows: int = 60) -> None:
+    """A folder a language: names of persons and places among words."""
+    chance = random.Random(3)
+    for language in languages:
+        (root / "wikiann" / language).mkdir(parents=True)
+        for part, count in (("train", rows), ("dev", 12), ("test", 12)):
+            blocks = []
+            for _ in range(count):
+                words = [(word, "O") for word in chance.choices(WORDS, k=4)]
+                words[1:1] = [("gold", "B-PER"), ("same", "I-PER")]
+                words.append(("other", "B-LOC"))
+                blocks.append("\n".join(f"{language}:{word}\t{tag}" for word, tag in words))
+            (root / "wikiann" / language / part).write_text("\n\n".join(blocks) + "\n\n")
+
+
+def write_ud(root: Path, treebanks: dict[str, str], rows: int = 60) -> None:
+    """CoNLL-U: a word's part of speech is that of the word."""
+    chance = random.Random(4)
+    kinds = ("NOUN", "VERB", "DET")
+    (root / "ud").mkdir(parents=True)
+    for language, treebank in treebanks.items():
+        for part, count in (("train", rows), ("dev", 12), ("test", 12)):
+            blocks = []
+            for number in range(count):
+                words = chance.choices(WORDS, k=6)
+                lines = [f"# sent_id = {number}"]
+                for place, word in enumerate(words, 1):
+                    kind = kinds[WORDS.index(word) % 3]
+                    lines.append("\t".join([str(place), word, "_", kind, *["_"] * 6]))
+                blocks.append("\n".join(lines) + "\n")
+            path = root / "ud" / f"{language}_{treebank}-ud-{part}.conllu"
+            path.write_text("\n".join(blocks) + "\n")
