@@ -112,7 +112,7 @@ def sentences_hash(sentences: Iterable[Sequence[str]]) -> str:
 def prepare_outputs(
     folder: str | Path,
     key: OutputsKey,
-    scores: Mapping[str, np.ndarray],
+    scores: Callable[[], Mapping[str, np.ndarray]],
     emit: Callable[[np.ndarray], Iterable[np.ndarray]],
     shard: int | None = None,
 ) -> bool:
@@ -123,7 +123,8 @@ def prepare_outputs(
     Args:
       folder: is made if it is not there.
       key: whose outputs they are.
-      scores: "transitions", "start" and "end".
+      scores: gives "transitions", "start" and "end". Called, as the next one is, only where
+        something is missing.
       emit: runs the teacher: from the numbers of some sentences to the emissions ``[W, N]`` of
         each, in the same order. Called once for each shard that is missing.
       shard: the only one to write; by default all of them.
@@ -141,7 +142,7 @@ def prepare_outputs(
     for number in range(key.shards) if shard is None else [shard]:
         if not _file(folder, number, key.shards, "json").exists():
             # Everyone writes these, and everyone the same.
-            _write_scores(folder, scores, len(key.tags))
+            _write_scores(folder, scores(), len(key.tags))
             _write_shard(folder, number, key, emit(key.rows(number)))
     return all(_file(folder, i, key.shards, "json").exists() for i in range(key.shards))
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
-from jaxtyping import Float
 
 from mmkd_jax import crf, data, models, tags
 from mmkd_jax.crf import LinearChain
@@ -289,7 +288,7 @@ class SentenceTagger:
         spelled = [tags.spans(row) if names.scheme is not None else [] for row in read]
         sure = np.zeros((len(read), 0))
         if any(spelled):
-            sure = np.asarray(_sure(chain, names, _as_array(spelled, names)))
+            sure = np.asarray(span_probabilities(chain, names, _as_array(spelled, names)))
         paths, scores = ([()] * len(read),) * 2
         if k_best:
             paths, scores = jax.device_get(crf.k_best(chain, k_best))
@@ -317,11 +316,6 @@ def _chain(config: models.TaggerConfig, params: Mapping, batch: data.TaggedBatch
 def _best(chain: LinearChain) -> tuple[Array, Array, Array, Array]:
     best, score = crf.viterbi(chain)
     return best, crf.marginals(chain), score, crf.log_partition(chain)
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _sure(chain: LinearChain, names: tags.TagSet, spans: Array) -> Float[Array, "B S"]:
-    return span_probabilities(chain, names, spans)
 
 
 def _as_array(spelled: list[list[tags.Span]], names: tags.TagSet) -> np.ndarray:

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
+from mmkd_jax.runs._run import Run
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
 from mmkd_jax.runs._tagging_details import save_tagging_details
 from mmkd_jax.tags import TagSet, convert
@@ -35,8 +36,22 @@ The tagger:          {student}, for
 """
 
 
+class Lesson(NamedTuple):
+    """What a tagger learns from.
+
+    Attributes:
+      method: The loss.
+      frozen: What it needs and does not change.
+      source: The batches.
+    """
+
+    method: Structured
+    frozen: Tree
+    source: data.BatchSource
+
+
 @dataclasses.dataclass(frozen=True)
-class TaggerRun:
+class TaggerRun(Run):
     """A run of a tagger in a workdir.
 
     Attributes:
@@ -60,8 +75,8 @@ class TaggerRun:
         """
         if not settings.tags:
             raise ValueError("tags must name the tags: without the corpora they are not known")
-        config = _config(settings, _tag_set(settings, ()), None)
-        return _abstract(settings, mesh, Structured(settings.structured, config))
+        config = tagger_config(settings, tag_set(settings, ()), None)
+        return abstract(settings, mesh, Structured(settings.structured, config))
 
     # --- Making what is missing -----------------------------------------------------------------
 
@@ -69,14 +84,14 @@ class TaggerRun:
         """Everything that training needs."""
         settings = self.settings
         train = self._sentences(settings.corpora.train)
-        tags = _tag_set(settings, train.values())
+        tags = tag_set(settings, train.values())
         vocabulary, tokenizer = self._vocabulary(train), self._tokenizer()
         key = jax.random.key(settings.seed)
         config, params = self._model(tags, vocabulary, tokenizer, mesh, key)
         training.on_first(lambda: self._write_outline(config, vocabulary, tuple(train)))
-        method = Structured(settings.structured, config)
-        shapes = _abstract(settings, mesh, method)
-        source, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
+        batches, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
+        method, frozen, source = self._lesson(train, config, batches, mesh)
+        shapes = abstract(settings, mesh, method)
         averaged = settings.optimizer.average > 0
         corpora = settings.corpora
         return training.Task(
@@ -85,7 +100,7 @@ class TaggerRun:
             state=training.sharded_state(
                 params, {}, _optimizer(settings, method), averaged, shapes.state
             ),
-            frozen={},
+            frozen=frozen,
             source=source,
             parts=parts,
             mesh=mesh,
@@ -105,7 +120,7 @@ class TaggerRun:
     def trained_state(self, mesh: Mesh) -> training.TrainState:
         """The shapes of this run's checkpoints. The run must have begun."""
         method = Structured(self.settings.structured, self._outline()[0])
-        return _abstract(self.settings, mesh, method).state
+        return abstract(self.settings, mesh, method).state
 
     def export(self, state: training.TrainState, out: Path, dtype: str = "float32") -> None:
         """Writes the tagger, as `inference.load_tagger` reads it.
@@ -139,9 +154,21 @@ class TaggerRun:
                 judged |= sentences
         judged = judged or self._sentences(corpora.dev)
         training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
-        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
+        main = found.get("test", found.get("dev", {}))
+        named = {"student": main["macro"], "languages": main["languages"]} if main else {}
+        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
 
     # --- Parts ----------------------------------------------------------------------------------
+
+    def _lesson(
+        self,
+        train: Sentences,
+        config: models.TaggerConfig,
+        batches: data.TaggedBatches,
+        mesh: Mesh,
+    ) -> Lesson:
+        del train, mesh
+        return Lesson(Structured(self.settings.structured, config), {}, batches)
 
     @property
     def _of_spans(self) -> bool:
@@ -202,7 +229,7 @@ class TaggerRun:
             )
             encoder = found
             loaded = {"encoder": {name: params[name] for name in ("embeddings", "layers")}}
-        config = _config(self.settings, tags, vocabulary, encoder)
+        config = tagger_config(self.settings, tags, vocabulary, encoder)
         draw = jax.jit(
             lambda key: {
                 name: tree for name, tree in _drawn(config, key).items() if name not in loaded
@@ -241,7 +268,7 @@ class TaggerRun:
             sampling,
             settings.batch_size,
             corpora.shapes,
-            rows_multiple=_rows_multiple(settings),
+            rows_multiple=rows_multiple(settings),
             seed=settings.seed,
         )
         part, parts = training.rows_of_process(mesh, int(plan.rows[-1]))
@@ -299,7 +326,7 @@ class TaggerRun:
         )
 
 
-def _tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
+def tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
     """The tags that are named, or those of some sentences by language."""
     if settings.task == "pos":
         if settings.tags:
@@ -317,7 +344,7 @@ def _tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
     return TagSet.of_types(sorted(kinds), settings.scheme)
 
 
-def _config(
+def tagger_config(
     settings: TaggerRunSettings,
     tags: TagSet,
     vocabulary: data.WordVocabulary | None,
@@ -360,11 +387,11 @@ def _optimizer(settings: TaggerRunSettings, method: Structured) -> Any:
     )
 
 
-def _rows_multiple(settings: TaggerRunSettings) -> int:
+def rows_multiple(settings: TaggerRunSettings) -> int:
     return int(np.lcm(_MULTIPLE, settings.accumulation.pieces))
 
 
-def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> training.Abstract:
+def abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> training.Abstract:
     """The step and its shapes, once it is known what the tagger is."""
     config = method.tagger
     known = {}
@@ -382,14 +409,14 @@ def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> tr
         settings.optimizer.average,
         training.gatherer(known, mesh),
     )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh))
+    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
 
 
 def _batch_shapes(
     settings: TaggerRunSettings, config: models.TaggerConfig, mesh: Mesh
 ) -> data.TaggedBatch:
     """A batch of the longest rows there may be."""
-    width, multiple = settings.corpora.max_length, _rows_multiple(settings)
+    width, multiple = settings.corpora.max_length, rows_multiple(settings)
     rows = max(settings.batch_size // width // multiple, 1) * multiple
     where = training.batch_sharding(mesh)
 

@@ -71,7 +71,7 @@ def _groups(name: str, value: dict[str, Any]) -> list[tuple[str, dict[str, Any]]
     found = [(name, value)] if "languages" in value else []
     for group in _GROUPS:
         entry = mapping(value.get(group))
-        if entry and not (group == "dev" and found):
+        if entry and (group == "zero_shot" or not found):
             shown = name if group == "test" else f"{name}, {group.replace('_', '-')}"
             found.append((shown, metric | entry))
     return found
