@@ -42,8 +42,8 @@ def curves(run: Run) -> Markup | None:
         "Training",
         element(
             "p",
-            "Each from its first value to its last, over the same steps. Levels are shown "
-            "unweighted. Training time, above, is that of the steps alone.",
+            "Each from its first value to its last, over the same steps. Levels and objectives "
+            "are shown unweighted. Training time, above, is that of the steps alone.",
         ),
         _legend(run),
         picture(
@@ -65,14 +65,15 @@ def _legend(run: Run) -> Markup | None:
 def _panels(run: Run) -> list[_Panel]:
     metrics = run.metrics
     others = [name for name in metrics if name not in (*_LEVELS, *_NOT_LOSSES) and "/" not in name]
-    levels = [name for name in _LEVELS if name in metrics] + sorted(others)
+    levels = [name for name in _LEVELS if name in metrics]
     means = [name for name in metrics if "/" in name and name.split("/")[-1] in MEANS]
     wanted = [
         ("Loss", "loss"),
         *((f"{_spelt(name)} level", name) for name in levels),
+        *((_spelt(name), name) for name in sorted(others)),
         ("Learning rate", "learning_rate"),
         ("Gradient norm", "gradient_norm"),
-        ("Pairs per second", "per_second/pairs"),
+        (f"{run.unit.capitalize()} per second", "per_second/pairs"),
         ("Tokens per second", "per_second/tokens"),
         *((f"{_spelt(name.rpartition('/')[0])}, mean %", name) for name in means),
     ]
@@ -85,7 +86,7 @@ def _panels(run: Run) -> list[_Panel]:
 
 
 def _spelt(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return name.upper() if len(name) <= 3 else name.replace("_", " ").capitalize()
 
 
 def _draw(panels: list[_Panel], width: int | float) -> Canvas:

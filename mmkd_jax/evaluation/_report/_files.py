@@ -79,6 +79,11 @@ class Run(NamedTuple):
         return not any(self[1:-1])
 
     @property
+    def unit(self) -> str:
+        """What a step takes many of."""
+        return "pairs" if self.config.get("method") == "mmkd" else "examples"
+
+    @property
     def step(self) -> int:
         """The last step that anything is known of."""
         curves = [*self.metrics.values(), *self.speed.values()]

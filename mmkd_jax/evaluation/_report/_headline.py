@@ -77,12 +77,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         found.append(("Steps", count(run.step)))
         batch = number(run.config.get("batch_size"))
         if batch > 0:
-            found.append(("Pairs seen", short_count(run.step * batch)))
+            found.append((f"{run.unit.capitalize()} seen", short_count(run.step * batch)))
     if seconds := seconds_of_steps(run):
         found.append(("Training time", duration(seconds)))
     rate, used = (typical(run.speed.get(f"per_second/{name}")) for name in ("pairs", "mfu"))
     if np.isfinite(rate):
-        found.append(("Speed", f"{short(rate)} pairs/s"))
+        found.append(("Speed", f"{short(rate)} {run.unit}/s"))
     if np.isfinite(used):
         found.append(("Model FLOPs used", percent(100 * used)))
     return found
