@@ -96,7 +96,12 @@ def test_benchmarks_as_fine_tuning_writes_them():
         for f1 in (60.0, 64.0)
     ]
     [task] = _tasks.tasks_of(evaluation.over_seeds(runs))
-    assert task.now.name == "f1" and task.now.languages == {"de": 62.0} and task.now.mean == 62.0
+    assert (
+        task.metric == "F1"
+        and task.now.name == "f1"
+        and task.now.languages == {"de": 62.0}
+        and task.now.mean == 62.0
+    )
     assert task.now.deviations["de"] == pytest.approx(8**0.5)
     beside = {series.name: series.mean for series in task.beside}
     assert beside == {"exact_match": 50.0, "mbert": spec.baseline}

@@ -49,7 +49,9 @@ def _section(run: Run, task: Task) -> Markup:
         title[0].upper() + title[1:],
         element(
             "p",
-            _MEANINGS.get(task.name, "In percent."),
+            _MEANINGS.get(
+                task.name, f"{task.metric}, in percent." if task.metric else "In percent."
+            ),
             f" {_ORDER}" if any(number is not None for number in order) else None,
         ),
         _legend(run, task, columns),

@@ -70,7 +70,7 @@ def _panels(run: Run) -> list[_Panel]:
     wanted = [
         ("Loss", "loss"),
         *((f"{_spelt(name)} level", name) for name in levels),
-        *((_spelt(name), name) for name in sorted(others)),
+        *((name.upper() if len(name) <= 3 else _spelt(name), name) for name in sorted(others)),
         ("Learning rate", "learning_rate"),
         ("Gradient norm", "gradient_norm"),
         (f"{run.unit.capitalize()} per second", "per_second/pairs"),
@@ -86,7 +86,7 @@ def _panels(run: Run) -> list[_Panel]:
 
 
 def _spelt(name: str) -> str:
-    return name.upper() if len(name) <= 3 else name.replace("_", " ").capitalize()
+    return name.replace("_", " ").capitalize()
 
 
 def _draw(panels: list[_Panel], width: int | float) -> Canvas:

@@ -34,12 +34,14 @@ class Task(NamedTuple):
       now: What the run is about.
       before: The same before training.
       beside: What it is to be compared with, such as a baseline.
+      metric: What the percentages are, such as "F1"; "" if it is not said.
     """
 
     name: str
     now: Series
     before: Series | None
     beside: list[Series]
+    metric: str
 
     def ordered(self) -> list[str]:
         """The languages, best first."""
@@ -84,11 +86,11 @@ def _retrieval(results: Any) -> Task | None:
     before = None
     if scores.before is not None or scores.languages_before:
         before = Series("before", scores.languages_before, scores.before, {})
-    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [])
+    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [], "")
 
 
 def _task(name: str, value: dict[str, Any]) -> Task | None:
-    languages, metric = mapping(value.get("languages")), str(value.get("metric"))
+    languages, metric = mapping(value.get("languages")), str(value.get("metric") or "")
     means = {key: mean for key, mean in _percentages(value).items() if key not in _SPREAD}
     by_name: dict[str, dict[str, float]] = {}
     spread = _percentages(value.get("languages_deviation"))
@@ -114,7 +116,8 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
     if "before" in means or "languages_before" in value:
         at_first = _percentages(value.get("languages_before"))
         before = Series("before", at_first, _mean(means.get("before"), at_first), {})
-    return Task(name, now, before, list(series.values()))
+    shown = metric.replace("_", " ")
+    return Task(name, now, before, list(series.values()), shown[:1].upper() + shown[1:])
 
 
 def _percentages(value: Any) -> dict[str, float]:
