@@ -23,7 +23,8 @@ take any descriptions that `mmkd_jax.data.open_tagged` reads):
 The learning rate of transitions is 1,000 times that of a fine-tuned encoder; the others' share one.
 The state that is best on dev is the result.
 
-RESULT
+Time and result: no run of this file has been measured yet. Taggers of the same make, smaller, are
+measured by benchmarks/structured.py.
 """
 
 from mmkd_jax.config import defaults

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -114,9 +115,11 @@ class WordVocabulary:
         return found
 
     def save(self, folder: str | Path) -> None:
-        """Writes ``words.json`` into a folder."""
+        """Writes ``words.json`` into a folder: all of it or nothing."""
         text = json.dumps(dataclasses.asdict(self), ensure_ascii=False)
-        (Path(folder) / _FILE).write_text(text + "\n", encoding="utf-8")
+        half = Path(folder) / f".{_FILE}-{uuid.uuid4().hex}"
+        half.write_text(text + "\n", encoding="utf-8")
+        half.replace(Path(folder) / _FILE)
 
     @classmethod
     def load(cls, folder: str | Path) -> "WordVocabulary":

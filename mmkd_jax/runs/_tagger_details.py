@@ -2,25 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from mmkd_jax import evaluation, inference
+from mmkd_jax import data, evaluation, inference
 
 _MOST = 400  # sentences of a language; more would not change the pictures
 _PATHS = 5
 
 
 def save_tagging_details(
-    folder: Path, tagger: inference.SentenceTagger, corpora: Mapping[str, Sequence[Any]]
+    folder: Path,
+    tagger: inference.SentenceTagger,
+    corpora: Mapping[str, Sequence[data.TaggedSentence]],
 ) -> None:
     """Writes `evaluation.write_tagging_details`' file.
 
     Args:
       folder: The workdir.
       tagger: With its parameters.
-      corpora: By language, sentences that have ``words`` and ``tags``; the first 400 are taken.
+      corpora: By language; the first 400 sentences of each are taken.
     """
-    rows = [(code, row) for code, of in corpora.items() for row in of[:_MOST]]
+    rows = [(code, row) for code, of in corpora.items() for row in of[:_MOST] if row.words]
     if not rows:
         return
     words = [list(row.words) for _, row in rows]
