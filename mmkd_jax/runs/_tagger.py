@@ -151,12 +151,14 @@ class TaggerRun(Run):
         if outcome.scores:
             dev = {name.removeprefix("dev/"): score for name, score in outcome.scores.items()}
             found["dev"] = _by_language(dev)
+        judged: Sentences = {}
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
-                found[name] = _by_language(self._score(tagger, self._sentences(specs)))
-        if judged := corpora.test or corpora.dev:
-            sentences = self._sentences(judged)
-            training.on_first(lambda: save_tagging_details(self.folder, tagger, sentences))
+                sentences = self._sentences(specs)
+                found[name] = _by_language(self._score(tagger, sentences))
+                judged |= sentences
+        judged = judged or self._sentences(corpora.dev)
+        training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
         main = found.get("test", found.get("dev", {}))
         named = {"student": main["macro"], "languages": main["languages"]} if main else {}
         return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
