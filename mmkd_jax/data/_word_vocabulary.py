@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmkd_jax._json import described_by, read_json
+
 PAD, UNKNOWN = 0, 1
 _FIRST = 2  # the number of the first entry
 _FILE = "words.json"
@@ -124,8 +126,10 @@ class WordVocabulary:
     @classmethod
     def load(cls, folder: str | Path) -> "WordVocabulary":
         """Reads what `save` wrote."""
-        found = json.loads((Path(folder) / _FILE).read_text(encoding="utf-8"))
-        return cls(**found | {name: tuple(found[name]) for name in ("words", "characters")})
+        path = Path(folder) / _FILE
+        found = read_json(path)
+        with described_by(path):
+            return cls(**found | {name: tuple(found[name]) for name in ("words", "characters")})
 
     @functools.cached_property
     def _word_numbers(self) -> dict[str, int]:

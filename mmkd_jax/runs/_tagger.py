@@ -1,7 +1,6 @@
 """A run of a tagger: from its settings to state, step and batches."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
+from mmkd_jax._json import described_by, read_json
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import load_model, load_tokenizer, write_json
 from mmkd_jax.runs._run import Run
@@ -151,12 +151,14 @@ class TaggerRun(Run):
         if outcome.scores:
             dev = {name.removeprefix("dev/"): score for name, score in outcome.scores.items()}
             found["dev"] = _by_language(dev)
+        judged: Sentences = {}
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
-                found[name] = _by_language(self._score(tagger, self._sentences(specs)))
-        if judged := corpora.test or corpora.dev:
-            sentences = self._sentences(judged)
-            training.on_first(lambda: save_tagging_details(self.folder, tagger, sentences))
+                sentences = self._sentences(specs)
+                found[name] = _by_language(self._score(tagger, sentences))
+                judged |= sentences
+        judged = judged or self._sentences(corpora.dev)
+        training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
         main = found.get("test", found.get("dev", {}))
         named = {"student": main["macro"], "languages": main["languages"]} if main else {}
         return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
@@ -319,14 +321,12 @@ class TaggerRun(Run):
         path = self.folder / "tagger.json"
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there: has this run begun?")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         reads = self.settings.tagger.reads_words
         vocabulary = data.WordVocabulary.load(self.folder) if reads else None
-        return (
-            models.TaggerConfig.from_dict(found["config"]),
-            vocabulary,
-            tuple(found["languages"]),
-        )
+        with described_by(path):
+            config = models.TaggerConfig.from_dict(found["config"])
+            return config, vocabulary, tuple(found["languages"])
 
 
 def _by_language(scores: Mapping[str, float]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Where a tagger errs, for its report."""
+"""Where a tagger errs, for the report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mmkd_jax import data, evaluation, inference
 
-_MOST = 400  # sentences of a language
+_MOST = 400  # sentences of a language; more would not change the pictures
+_PATHS = 5
 
 
 def save_tagging_details(
@@ -15,34 +14,30 @@ def save_tagging_details(
     tagger: inference.SentenceTagger,
     corpora: Mapping[str, Sequence[data.TaggedSentence]],
 ) -> None:
-    """Writes what a tagger does with some sentences of each language.
+    """Writes `evaluation.write_tagging_details`' file.
 
     Args:
       folder: The workdir.
-      tagger: Which one.
-      corpora: By language.
+      tagger: With its parameters.
+      corpora: By language; the first 400 sentences of each are taken.
     """
-    chosen = [
-        (language, row) for language, rows in corpora.items() for row in rows[:_MOST] if row.words
-    ]
-    names = tagger.config.tags
-    # What the tagger has no name for cannot be judged here.
-    gold = [[names.index(tag) if tag in names else -1 for tag in row.tags] for _, row in chosen]
-    words = [row.words for _, row in chosen]
+    rows = [(code, row) for code, of in corpora.items() for row in of[:_MOST] if row.words]
+    if not rows:
+        return
+    words = [list(row.words) for _, row in rows]
+    gold = [list(row.tags) for _, row in rows]
     found = tagger(words)
-    marginals = [tagging.marginals for tagging in found]
-    hard = evaluation.hard_sentences(gold, marginals)
-    again = tagger([words[number] for number in hard], k_best=3)
+    predicted = [list(one.tags) for one in found]
+    confidences = [one.probabilities for one in found]
+    hard = evaluation.hard_sentences(gold, predicted, confidences)
+    guesses = tagger([words[number] for number in hard], k_best=_PATHS) if hard else []
     evaluation.write_tagging_details(
         folder,
-        names.names,
+        tagger.config.tags.names,
         gold,
-        [names.encode(tagging.tags) for tagging in found],
-        marginals,
-        [language for language, _ in chosen],
+        predicted,
+        confidences,
+        [code for code, _ in rows],
         words,
-        k_best={
-            number: [(np.asarray(names.encode(one.tags)), one.probability) for one in each.guesses]
-            for number, each in zip(hard, again, strict=True)
-        },
+        {number: one.guesses for number, one in zip(hard, guesses, strict=True)},
     )
