@@ -6,12 +6,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from transformers import AutoTokenizer
 
-from mmkd_jax import inference
-from mmkd_jax.data import sample
+from mmkd_jax import inference, models
+from mmkd_jax.data import sample, save_vocabulary, train_vocabulary
 from tests.programs.runs import (
     command,
     end,
@@ -21,7 +23,7 @@ from tests.programs.runs import (
     run,
     saved,
     start,
-    start_two,
+    start_together,
     wait_for,
 )
 
@@ -106,7 +108,7 @@ def test_what_evaluations_decide_on_may_not_change(ended_early, tmp_path):
 def test_two_processes_are_as_one(tmp_path, tagger):
     workdir = tmp_path / "run"
     still = ["--config.tagger.recurrent.dropout=0.0", "--config.tagger.recurrent.word_dropout=0.0"]
-    end(start_two("train", *pulse(workdir, *still)))
+    end(start_together("train", *pulse(workdir, *still)))
     alone = tmp_path / "alone"
     run("train", *pulse(alone, *still), devices=2)
     for line, wanted in zip(metrics(workdir), metrics(alone), strict=True):
@@ -164,3 +166,42 @@ def test_checkpoints_can_be_exported(tagger, tmp_path):
     )
     for name, tensor in wanted.items():
         np.testing.assert_array_equal(found[name], tensor, err_msg=name)
+
+
+@pytest.fixture(scope="session")
+def encoder(once) -> Path:
+    """A folder with a tiny transformer."""
+
+    def make(folder: Path) -> None:
+        languages = ("de", "en", "zh")
+        texts = [" ".join(w) for code in languages for w, _ in sample.tagged(code, "train")]
+        tokenizer = train_vocabulary(texts, 300)
+        save_vocabulary(tokenizer, folder)
+        config = models.EncoderConfig(
+            vocabulary_size=tokenizer.get_vocab_size(),
+            width=16,
+            layers=1,
+            heads=2,
+            hidden_width=32,
+            positions=48,
+        )
+        params = models.initial_params(config, jax.random.key(0))
+        models.save_pretrained(folder, config, params, AutoTokenizer.from_pretrained(folder))
+
+    return once("encoder", make)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_transformers_are_fine_tuned_or_left_as_they_are(tmp_path, encoder, frozen):
+    more = [f"--config.model={encoder}", "--config.total_steps=8", "--config.eval_every=4"]
+    more += [f"--config.tagger.recurrent.{name}=False" for name in ("words", "characters")]
+    more += [f"--config.tagger.freeze_encoder={frozen}", "--config.log_every=4"]
+    more += ["--config.optimizer.learning_rate=0.003", "--config.corpora.max_length=48"]
+    run("train", *pulse(tmp_path / "run", *more))
+    student = tmp_path / "run" / "student"
+    before, after = (load_file(folder / "model.safetensors") for folder in (encoder, student))
+    same = [np.array_equal(after[name], before[name]) for name in before if name in after]
+    assert len(same) > 10 and (all(same) if frozen else not any(same[:3]))
+    texts = ["Marie Curie was born in Warsaw.", "a " * 100]
+    found = inference.load_tagger(student)(texts)
+    assert [len(tagging.tags) for tagging in found] == [7, 100]
