@@ -48,6 +48,8 @@ def keep_compiled(path: str) -> None:
 
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", f"{path}/compiled")
+        # JAX leaves out what compiles within a second: many of these take longer than the step.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _train_one(settings: Any, path: str, tells: bool) -> int:

@@ -15,7 +15,6 @@ Each json file says whose outputs these are: a hash of the teacher, and one of t
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mmkd_jax._json import read_json
 from mmkd_jax.data._prepared import check_shard, compare_settings, json_text
 from mmkd_jax.data._shards import ShardedRecords
 from mmkd_jax.tags import TagSet
@@ -169,8 +169,8 @@ def load_outputs(folder: str | Path, key: OutputsKey) -> TeacherOutputs:
 
 def _check_key(folder: Path, key: OutputsKey) -> None:
     for path in sorted(folder.glob("emissions-*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        compare_settings(str(path), content["settings"], key.settings)
+        settings = read_json(path).get("settings")
+        compare_settings(str(path), settings if isinstance(settings, dict) else {}, key.settings)
 
 
 def _file(folder: Path, shard: int, shards: int, ending: str) -> Path:

@@ -1,12 +1,6 @@
 """What a model is worth, and what a run has come to: scores, and reports."""
 
-from mmkd_jax.evaluation._agreement import (
-    accuracy,
-    cosines,
-    pair_correlation,
-    pearson,
-    spearman,
-)
+from mmkd_jax.evaluation._agreement import accuracy, cosines, pair_correlation, pearson, spearman
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._calibration import Calibration, calibration
 from mmkd_jax.evaluation._comparison import comparison

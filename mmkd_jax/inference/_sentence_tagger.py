@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from mmkd_jax import crf, data, models, tags
 from mmkd_jax.crf import LinearChain
@@ -50,7 +51,7 @@ class Guess(NamedTuple):
     probability: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tagging:
     """What a tagger says of a sentence.
 
@@ -60,6 +61,7 @@ class Tagging:
       probabilities: Of each of these tags by itself, over all sequences.
       spans: What the tags spell; none for tags without a scheme.
       probability: Of the whole sequence.
+      marginals: ``[W, N]``, the probability of every tag of the tag set, for each word.
       guesses: The best sequences, as many as were asked for.
       places: Where the words stand in the text; None where words were given.
     """
@@ -69,6 +71,7 @@ class Tagging:
     probabilities: tuple[float, ...]
     spans: tuple[TaggedSpan, ...]
     probability: float
+    marginals: Float[np.ndarray, "W N"]
     guesses: tuple[Guess, ...] = ()
     places: tuple[tuple[int, int], ...] | None = None
 
@@ -299,6 +302,7 @@ class SentenceTagger:
                 "probabilities": tuple(marginals[row][there, best[row][there]].tolist()),
                 "spans": list(zip(spelled[row], sure[row].tolist(), strict=False)),
                 "probability": float(np.exp(score[row] - total[row])),
+                "marginals": marginals[row][: len(found)],
                 "guesses": tuple(
                     Guess(tuple(names.decode(path)), float(np.exp(value - total[row])))
                     for path, value in zip(paths[row], scores[row], strict=True)

@@ -64,20 +64,20 @@ def tagger(name, max_length=12):
     return inference.SentenceTagger(config, made, tokenizer, vocabulary, max_length, ("de", "fr"))
 
 
+@functools.cache
+def method_of(name):
+    return jax.jit(Structured(StructuredSettings(), CONFIGS[name]).chain)
+
+
 def chain_of(name, words) -> LinearChain:
-    """The chain of one sentence alone, without any padding."""
+    """The chain of one sentence alone, in a row of 8 words."""
     model = tagger(name)
     tokenizer = None if model.tokenizer is None else data.SubwordTokenizer(model.tokenizer)
     numbered = data.tokenize_tagged(
-        {"": [TaggedSentence(tuple(words), ())]},
-        model.config.tags,
-        tokenizer,
-        12 if tokenizer else max(len(words), 1),
-        model.vocabulary,
+        {"": [TaggedSentence(tuple(words), ())]}, model.config.tags, tokenizer, 12, model.vocabulary
     )
-    count, width = numbered.lengths[0].tolist()
-    batch = data.tagged_batch(numbered, np.array([0]), count, width, tokenizer)
-    return Structured(StructuredSettings(), model.config).chain(model.params, batch)
+    batch = data.tagged_batch(numbered, np.array([0]), 8, 12, tokenizer)
+    return method_of(name)(model.params, batch)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -93,9 +93,11 @@ def test_says_of_each_sentence_what_its_chain_says(name):
         [best], [score] = crf.viterbi(chain)
         assert tagging.tags == tuple(names.decode(np.asarray(best)))
         [total], [marginals] = crf.log_partition(chain), np.asarray(crf.marginals(chain))
+        marginals, best = marginals[: len(words)], np.asarray(best)[: len(words)]
         assert tagging.probability == pytest.approx(float(jnp.exp(score - total)), rel=1e-4)
-        expected = marginals[np.arange(len(words)), np.asarray(best)]
+        expected = marginals[np.arange(len(words)), best]
         np.testing.assert_allclose(tagging.probabilities, expected, rtol=1e-4)
+        np.testing.assert_allclose(tagging.marginals, marginals, rtol=1e-4, atol=1e-6)
         [paths], [scores] = crf.k_best(chain, 3)
         guessed = [guess.tags for guess in tagging.guesses]
         assert guessed == [tuple(names.decode(np.asarray(path))) for path in paths]
@@ -108,7 +110,6 @@ def test_says_of_each_sentence_what_its_chain_says(name):
             [[sure]] = inference.span_probabilities(chain, names, asked)
             assert span.probability == pytest.approx(float(sure), rel=1e-4)
             assert span.text == " ".join(words[span.start : span.end])
-            assert span.probability <= max(tagging.probabilities[span.start : span.end]) + 1e-6
     if names.scheme is None:
         assert not any(tagging.spans for tagging in found)
 
@@ -118,13 +119,12 @@ def test_there_are_spans_to_be_seen():
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_neighbours_and_batches_change_nothing(name, batch_size):
-    one, other = tagger(name)(SENTENCES), tagger(name)(SENTENCES, batch_size=batch_size)
+def test_neighbours_and_batches_change_nothing(name):
+    one, other = tagger(name)(SENTENCES), tagger(name)(SENTENCES, batch_size=2)
     for tagging, same in zip(one, other, strict=True):
         assert (tagging.tags, tagging.words) == (same.tags, same.words)
         np.testing.assert_allclose(tagging.probabilities, same.probabilities, rtol=1e-4)
-    assert tagger(name).tag(SENTENCES, batch_size) == [tagging.tags for tagging in one]
+    assert tagger(name).tag(SENTENCES, batch_size=2) == [tagging.tags for tagging in one]
 
 
 def test_texts_are_split_and_spans_are_where_they_stand():
