@@ -36,7 +36,7 @@ def train_first(runs: Mapping[str, Any], folder: Path) -> int:
             kept = settings.may_change
             training.all_or_none(lambda w=workdir, p=plain, k=kept: w.check_config(p, k))
             continue
-        _LOG.info("first: %s", name)
+        _LOG.info("training %s", path)
         if code := _train_one(settings, str(path), tells=False):
             return code
     return 0
@@ -100,7 +100,6 @@ def _train_seeds(settings: Any, path: str) -> int:
         folders = []
         for seed in range(settings.seed, settings.seed + settings.seeds):
             folders.append(workdir.path / f"seed-{seed}")
-            _LOG.info("seed %d, in %s", seed, folders[-1])
             one = dataclasses.replace(settings, seed=seed, seeds=1)
             if code := train_first({folders[-1].name: one}, workdir.path):
                 return code
