@@ -108,6 +108,7 @@ class Plan:
             "batch_size": self.batch_size,
             "hbm_bytes_per_chip": self.hbm_bytes,
             "hbm_limit": int(self.topology.tpu.hbm),
+            "state_bytes": self.state_bytes,
             "hbm": self.memory and dataclasses.asdict(self.memory),
             "fits": self.fits,
             "flops_per_step": self.flops,
