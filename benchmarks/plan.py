@@ -25,8 +25,8 @@ MEMORY, EXCHANGED, VECTORS = "memory a chip [GiB]", "exchanged a chip [GiB]", "o
 STEP, MFU, PAIRS = "a step at best [ms]", "MFU at best [%]", "pairs a second at best"
 GIB = 2**30
 
-INTRO = f"""`configs/mmkd.py` (bert-base-cased teaches bert-base-multilingual-cased, in bfloat16, rows
-of 128 subwords without padding) compiled for slices of v5e, {EACH} pairs a chip; no TPU has run it.
+INTRO = f"""`configs/mmkd.py` (bert-base-cased teaches bert-base-multilingual-cased, bfloat16,
+rows of 128 subwords without padding) compiled for slices of v5e, {EACH} pairs a chip; no TPU has run it.
 *Exchanged* is the size of the arrays that collectives are about, sentence vectors left out. The
 "peer" is what a chip has, or the plan for 16 chips. Times are a roofline's: {{roofline}}."""
 
