@@ -219,7 +219,7 @@ def part_rows(method: MMKD, sides: Sides, times: list[float], seconds: float) ->
 
 def part_calls(method: MMKD, ours: setup.Ours, batch: data.PairBatch) -> dict[str, Callable]:
     key = jax.random.key(0)
-    totals = method.totals(batch)
+    totals = method.totals(batch, 0)
     encoder = jax.tree.map(jnp.copy, ours.state.params["encoder"])
 
     def of_layers(views: Callable) -> Callable:

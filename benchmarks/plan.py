@@ -26,9 +26,9 @@ STEP, MFU, PAIRS = "a step at best [ms]", "MFU at best [%]", "pairs a second at 
 GIB = 2**30
 
 INTRO = f"""`configs/mmkd.py` (bert-base-cased teaches bert-base-multilingual-cased, bfloat16,
-rows of 128 subwords without padding) compiled for slices of v5e, {EACH} pairs a chip; no TPU has run it.
-*Exchanged* is the size of the arrays that collectives are about, sentence vectors left out. The
-"peer" is what a chip has, or the plan for 16 chips. Times are a roofline's: {{roofline}}."""
+rows of 128 subwords without padding) compiled for slices of v5e, {EACH} pairs a chip; no TPU has
+run it. *Exchanged* is the size of the arrays that collectives are about, sentence vectors left out.
+The "peer" is what a chip has, or the plan for 16 chips. Times are a roofline's: {{roofline}}."""
 
 
 def plan(shape: str, more: list[str]) -> dict:

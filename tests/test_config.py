@@ -13,6 +13,7 @@ from mmkd_jax.training import MeshSettings, make_mesh
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))
 OWN = "is,corpus.en,corpus.is"
+ARGS = {"own": OWN, "finetune": "task=xnli"}
 
 
 def from_file(path: Path, arg: str = ""):
@@ -24,7 +25,7 @@ def from_file(path: Path, arg: str = ""):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_can_be_read_and_opens_with_its_command(path):
-    module, found = from_file(path, OWN if path.stem == "own" else "")
+    module, found = from_file(path, ARGS.get(path.stem, ""))
     assert config.read(found).total_steps > 0
     command = module.__doc__.split("\n\n")[1].strip()
     assert re.match(r"(python -m mmkd_jax\.train|\./launch/local\.sh)", command)

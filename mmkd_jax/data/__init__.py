@@ -8,14 +8,15 @@ line and reason; ``on_error="skip"`` leaves it out instead. Whatever is left out
 `open_sources` finds corpora by a description. Their pairs become subwords, on disk
 (`prepare_pairs`, or `prepare_pairs_with_beam` on a cluster) or in memory (`tokenize_pairs`); a
 `Plan` says which of them make up which batch; `Batches` makes these ahead of the device, from any
-step on. `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
+step on. `open_tagged`, `tokenize_tagged` and `TaggedBatches` do likewise for tagged sentences.
 
 `mmkd_jax.data.sample` is a small parallel corpus that comes with the package.
 
 This package knows no model, and neither jax nor TensorFlow.
 """
 
-from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged
+from mmkd_jax.data._answers import Answer, best_answers
+from mmkd_jax.data._batching import Plan, Step, plan_pairs, plan_tagged, plan_texts
 from mmkd_jax.data._beam import prepare_pairs_with_beam
 from mmkd_jax.data._corpora import open_sources
 from mmkd_jax.data._encoded import (
@@ -36,6 +37,7 @@ from mmkd_jax.data._prepared import (
     prepare_pairs,
     tokenize_pairs,
 )
+from mmkd_jax.data._questions import NOWHERE, QuestionData, tokenize_questions
 from mmkd_jax.data._readers._aspects import read_aspects, split_words
 from mmkd_jax.data._readers._benchmarks import read_multinli, read_pawsx, read_squad, read_xnli
 from mmkd_jax.data._readers._conll import read_conll, read_uner, read_wikiann
@@ -71,7 +73,9 @@ from mmkd_jax.data._records import (
 )
 from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
+from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
+from mmkd_jax.data._tagged_corpora import TaggedSource, fold_of, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
@@ -79,6 +83,24 @@ from mmkd_jax.data._tagging import (
     tagged_batch,
     tokenize_tagged,
 )
+from mmkd_jax.data._taught import TaughtBatches, seen_as
+from mmkd_jax.data._teacher_outputs import (
+    OutputsKey,
+    TeacherOutputs,
+    load_outputs,
+    prepare_outputs,
+    sentences_hash,
+)
+from mmkd_jax.data._text_corpora import TextSource, open_texts
+from mmkd_jax.data._texts import (
+    TextBatch,
+    TextBatches,
+    TextData,
+    text_batch,
+    text_batch_shapes,
+    tokenize_texts,
+)
+from mmkd_jax.data._tokenizers import load_tokenizer
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -88,9 +110,11 @@ from mmkd_jax.data._views import (
     row_lengths,
 )
 from mmkd_jax.data._vocabulary import save_vocabulary, train_vocabulary
+from mmkd_jax.data._word_vocabulary import WordVocabulary
 from mmkd_jax.data._words import word_spans
 
 __all__ = [
+    "Answer",
     "BatchSource",
     "Batches",
     "Catalogue",
@@ -98,6 +122,8 @@ __all__ = [
     "EncodedPairs",
     "Inference",
     "Layout",
+    "NOWHERE",
+    "OutputsKey",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -107,6 +133,7 @@ __all__ = [
     "Plan",
     "Prepared",
     "Question",
+    "QuestionData",
     "ReadError",
     "Report",
     "Row",
@@ -120,20 +147,34 @@ __all__ = [
     "TaggedBatches",
     "TaggedData",
     "TaggedSentence",
+    "TaggedSource",
+    "TaughtBatches",
+    "TeacherOutputs",
+    "TextBatch",
+    "TextBatches",
+    "TextData",
+    "TextSource",
     "UPOS",
+    "WordVocabulary",
+    "best_answers",
     "chosen_count",
     "decode_pairs",
     "encode_pairs",
     "find_catalogues",
     "fit_shapes",
+    "fold_of",
     "hugging_face_rows",
     "inferences_of_rows",
     "json_rows",
     "kept_of_pair",
     "language_shares",
     "layout_of",
+    "load_outputs",
     "load_pairs",
+    "load_tokenizer",
     "open_sources",
+    "open_tagged",
+    "open_texts",
     "pair_batch",
     "pair_batch_shapes",
     "paired_words",
@@ -141,6 +182,8 @@ __all__ = [
     "paraphrases_of_rows",
     "plan_pairs",
     "plan_tagged",
+    "plan_texts",
+    "prepare_outputs",
     "prepare_pairs",
     "prepare_pairs_with_beam",
     "questions_of_rows",
@@ -163,13 +206,21 @@ __all__ = [
     "read_xnli",
     "row_lengths",
     "save_vocabulary",
+    "seen_as",
+    "sentences_hash",
+    "split_text",
     "split_words",
     "tagged_batch",
     "tagged_of_rows",
+    "text_batch",
+    "text_batch_shapes",
     "tfds_rows",
     "tokenize_pairs",
+    "tokenize_questions",
     "tokenize_tagged",
+    "tokenize_texts",
     "train_vocabulary",
     "with_english",
     "word_spans",
+    "words_of",
 ]

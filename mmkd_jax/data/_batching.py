@@ -277,9 +277,10 @@ def plan_tagged(
 
     Args:
       lengths: ``[N, 2]``, words of each sentence, and the length of its row, special tokens
-        included.
+        included: `TaggedData.lengths`.
       sampling: draws from these N sentences.
-      tokens: slots a batch at most, on all processes together.
+      tokens: slots a batch at most, for subwords, or for words where there are no subwords; on all
+        processes together.
       shapes: how many at most.
       multiple: row lengths are multiples of it, or the longest there is.
       rows_multiple: the rows of a batch are a multiple of it: of the number of devices, say.
@@ -291,7 +292,7 @@ def plan_tagged(
         )
     if rows_multiple < 1:
         raise ValueError(f"rows_multiple must be at least 1, got {rows_multiple}")
-    lengths_of = _TaggedLengths(lengths)
+    lengths_of = _RowLengths(lengths)
     found = _fitted(lengths_of, sampling, _TAGGED_PRICES, shapes, multiple)
     if tokens < found[-1, 1] * rows_multiple:
         raise ValueError(
@@ -299,6 +300,35 @@ def plan_tagged(
         )
     rows = tokens // found[:, 1] // rows_multiple * rows_multiple
     return Plan(sampling, lengths_of, found, rows, True, seed)
+
+
+def plan_texts(
+    lengths: np.ndarray,
+    sampling: Sampling,
+    batch_size: int,
+    shapes: int = 6,
+    multiple: int = 4,
+    seed: int = 0,
+) -> Plan:
+    """The batches of classifiers and readers: a constant number of rows, of few lengths.
+
+    Args:
+      lengths: ``[N, 1]``, of each row, special tokens included.
+      sampling: draws from these N rows.
+      batch_size: rows a batch, on all processes together.
+      shapes: how many at most.
+      multiple: row lengths are multiples of it, or the longest there is.
+      seed: of the order of batches.
+    """
+    if lengths.shape != (len(sampling.languages), 1):
+        raise ValueError(
+            f"lengths must be [N, 1] = {(len(sampling.languages), 1)}, got {lengths.shape}"
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    lengths_of = _RowLengths(lengths)
+    found = _fitted(lengths_of, sampling, (1.0,), shapes, multiple)
+    return Plan(sampling, lengths_of, found, np.full(len(found), batch_size), False, seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,7 +344,7 @@ class _PairLengths:
 
 
 @dataclasses.dataclass(frozen=True)
-class _TaggedLengths:
+class _RowLengths:
     lengths: np.ndarray
 
     def __call__(self, draws: Draws) -> np.ndarray:

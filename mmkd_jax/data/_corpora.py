@@ -5,6 +5,8 @@ import difflib
 import hashlib
 import inspect
 import json
+import sys
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -81,14 +83,15 @@ def open_sources(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".")
       ValueError: a description cannot be meant so. Says which, and what was perhaps meant.
       FileNotFoundError: what a description names is not there.
     """
-    return [_open(name, specs[name], Path(root).expanduser()) for name in sorted(specs)]
+    return [open_one(name, specs[name], root, _READERS, _english) for name in sorted(specs)]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Reading:
-    """Reads a source's pairs from the beginning each time; can be sent to other processes."""
+    """Reads a source's records from the beginning each time; can be sent to other processes."""
 
     read: Callable[..., Iterable[tuple]]
+    text_of: Callable[[tuple], str]
     language: str
     arguments: dict[str, Any]
     limit: int | None
@@ -96,11 +99,15 @@ class _Reading:
     held_out: float
 
     def __call__(self) -> Iterator[tuple]:
-        pairs: Iterable[tuple] = self.read(self.language, **self.arguments)
+        found: Iterable[tuple] = self.read(self.language, **self.arguments)
         if self.part:
             wanted = self.part == "held_out"
-            pairs = (pair for pair in pairs if is_held_out(pair[0], self.held_out) == wanted)
-        return islice(pairs, self.limit)
+            found = (
+                record
+                for record in found
+                if is_held_out(self.text_of(record), self.held_out) == wanted
+            )
+        return islice(found, self.limit)
 
 
 def is_held_out(text: str, share: float) -> bool:
@@ -109,11 +116,11 @@ def is_held_out(text: str, share: float) -> bool:
     return int.from_bytes(digest, "little") < share * 2**64
 
 
-class _Reader(NamedTuple):
+class Reader(NamedTuple):
     """What a reader's name stands for.
 
     Attributes:
-      read: from the language and arguments of its own to pairs.
+      read: from the language and arguments of its own to records, such as pairs.
       paths: which of the arguments are paths.
       files: likewise, to the files that are going to be read, as far as they can be known.
     """
@@ -123,25 +130,44 @@ class _Reader(NamedTuple):
     files: Callable[..., Iterable[Path]]
 
 
-def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
-    where = f"source {name!r}"
+def open_one(
+    name: str,
+    spec: Mapping[str, Any],
+    root: str | Path,
+    readers: Mapping[str, Reader],
+    text_of: Callable[[tuple], str],
+) -> Source:
+    """The source of one description, of records of any kind.
+
+    Args:
+      name: of the source.
+      spec: its description.
+      root: where relative paths begin.
+      readers: those that it may name.
+      text_of: the text of a record, by which some are held out.
+    """
+    where, root = f"source {name!r}", Path(root).expanduser()
     spec = dict(spec)
     if missing := [key for key in ("reader", "language") if not spec.get(key)]:
         raise ValueError(f"{where} lacks {' and '.join(missing)}")
     kind, language, limit = spec["reader"], spec["language"], spec.get("limit")
-    if kind not in _READERS:
-        raise ValueError(f"{where} has a reader that there is not, {_meant(kind, _READERS)}")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if not isinstance(language, str):
+        raise ValueError(f"{where} must have a text as its language, got {language!r}")
+    if not isinstance(kind, str) or kind not in readers:
+        raise ValueError(f"{where} has a reader that there is not, {_meant(kind, readers)}")
+    if limit is not None and (not isinstance(limit, int) or not 1 <= limit <= sys.maxsize):
         raise ValueError(f"{where} must have a limit of at least 1, got {limit!r}")
     if spec.get("on_error", "raise") not in ("raise", "skip"):
         raise ValueError(f"{where} must have on_error raise or skip, got {spec['on_error']!r}")
     part, share = spec.get("part"), spec.get("held_out", 0.0)
+    if not isinstance(share, int | float) or not isinstance(part, str | None):
+        raise ValueError(f"{where} must have part and held_out like train and 0.1, got {spec!r}")
     if part not in (None, *_PARTS) or (part is None) != (share == 0.0) or not 0 <= share < 1:
         raise ValueError(
             f"{where} must have a part, train or held_out, and a share held_out between 0 and 1, "
             f"or neither, got {part!r} and {share!r}"
         )
-    reader = _READERS[kind]
+    reader = readers[kind]
     arguments = {key: value for key, value in spec.items() if key not in _COMMON}
     _check_arguments(where, kind, reader, arguments)
     for key in reader.paths:
@@ -157,12 +183,15 @@ def _open(name: str, spec: Mapping[str, Any], root: Path) -> Source:
     # Sizes too: pairs that were prepared from a shorter file are not those of the whole one.
     size = sum(file.stat().st_size for file in files if file.is_file())
     origin = f"{json.dumps(spec, sort_keys=True, default=str)}, {size} bytes"
-    return Source(
-        name, language, _Reading(reader.read, language, arguments, limit, part, share), origin
-    )
+    reading = _Reading(reader.read, text_of, language, arguments, limit, part, share)
+    return Source(name, language, reading, origin)
 
 
-def _check_arguments(where: str, kind: str, reader: _Reader, arguments: dict[str, Any]) -> None:
+def _english(pair: tuple) -> str:
+    return pair[0]
+
+
+def _check_arguments(where: str, kind: str, reader: Reader, arguments: dict[str, Any]) -> None:
     known = {
         name: parameter
         for name, parameter in inspect.signature(reader.read).parameters.items()
@@ -181,6 +210,20 @@ def _check_arguments(where: str, kind: str, reader: _Reader, arguments: dict[str
     ]
     if lacking:
         raise ValueError(f"{where} lacks {' and '.join(lacking)}, which {kind} needs")
+    hints = typing.get_type_hints(reader.read)
+    for name, value in arguments.items():
+        if not _fits(value, hints[name]):
+            raise ValueError(f"{where} has a {name} that {kind} cannot use, {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from a config can be an argument of this type."""
+    kinds = [typing.get_origin(kind) or kind for kind in typing.get_args(hint) or (hint,)]
+    if typing.get_origin(hint) is Mapping:
+        kinds = [Mapping]
+    if Path in kinds and isinstance(value, str | Path):
+        return True  # texts are made into paths later
+    return type(value) in kinds or (Mapping in kinds and isinstance(value, Mapping))
 
 
 def _meant(name: Any, names: Iterable[str]) -> str:
@@ -325,33 +368,34 @@ def _sample_files(language: str, split: str = "train") -> tuple[Path, ...]:
     return ()
 
 
-def _path(language: str, path: Path, **_: Any) -> list[Path]:
+def path_of(language: str, path: Path, **_: Any) -> list[Path]:
+    """For readers of one file."""
     return [path]
 
 
 _READERS = {
-    "moses": _Reader(
+    "moses": Reader(
         _moses, ("source", "target"), lambda language, source, target: [source, target]
     ),
-    "tsv": _Reader(_tsv, ("path",), _path),
-    "tmx": _Reader(_tmx, ("path",), _path),
-    "gettext": _Reader(_gettext, ("path",), _gettext_files),
-    "jsonl": _Reader(_jsonl, ("path",), _path),
-    "tfds": _Reader(
+    "tsv": Reader(_tsv, ("path",), path_of),
+    "tmx": Reader(_tmx, ("path",), path_of),
+    "gettext": Reader(_gettext, ("path",), _gettext_files),
+    "jsonl": Reader(_jsonl, ("path",), path_of),
+    "tfds": Reader(
         _tfds, ("data_dir",), lambda language, data_dir=None, **_: [data_dir] if data_dir else []
     ),
-    "hugging_face": _Reader(_hugging_face, (), lambda language, **_: []),
-    "tatoeba": _Reader(
+    "hugging_face": Reader(_hugging_face, (), lambda language, **_: []),
+    "tatoeba": Reader(
         _tatoeba,
         ("folder",),
         lambda language, folder, code=None: tatoeba_files(folder, code or language),
     ),
-    "ntrex": _Reader(
+    "ntrex": Reader(
         _ntrex,
         ("folder",),
         lambda language, folder, code=None, source_code="eng": [
             ntrex_file(folder, each) for each in (source_code, code or language)
         ],
     ),
-    "sample": _Reader(_sample, (), _sample_files),
+    "sample": Reader(_sample, (), _sample_files),
 }

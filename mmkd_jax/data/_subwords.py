@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmkd_jax.data._words import number_words, starts_of
+from mmkd_jax.data._words import number_words, own_characters, starts_of
 
 # What BERT and what RoBERTa, XLM-R and SentencePiece call their special tokens.
 _NAMES = {
@@ -176,6 +176,36 @@ class SubwordTokenizer:
         nothing = np.zeros(0, np.int32)
         no_word = np.full(len(ids), -1, np.int32)
         return Subwords(ids, no_word, nothing, nothing, offsets, np.zeros_like(offsets))
+
+    def encode_with_places(self, texts: Sequence[str]) -> tuple[Subwords, np.ndarray]:
+        """As `encode_without_words`, with the characters that each subword stands for.
+
+        Spaces belong to no subword. What a tokenizer drops and what cannot stand alone, such as
+        vowel signs of Hindi or Thai, belongs to the subword before it.
+
+        >>> from mmkd_jax.data import SubwordTokenizer, train_vocabulary
+        >>> tokenizer = SubwordTokenizer(train_vocabulary(["low lower"], size=12))
+        >>> found, places = tokenizer.encode_with_places([" low  lower"])
+        >>> [" low  lower"[begin:end] for begin, end in places]
+        ['low', 'low', 'e', 'r']
+
+        Returns:
+          The subwords, and ``[tokens, 2]``: first character of each within its text, and the one
+          after its last. A subword of spaces alone stands for none: both are the same.
+        """
+        texts = list(texts)
+        codes = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        lengths = np.fromiter(map(len, codes), np.int64, len(codes))
+        offsets = _offsets(lengths)
+        total = int(offsets[-1])
+        ids = _flat((code.ids for code in codes), total).astype(np.int32)
+        pairs = chain.from_iterable(code.offsets for code in codes)
+        before = np.repeat(starts_of(texts), lengths)[:, None]
+        places = _flat(pairs, 2 * total).reshape(-1, 2) + before
+        places = own_characters(texts, places, self._is_blank[ids]) - before
+        nothing, no_word = np.zeros(0, np.int32), np.full(total, -1, np.int32)
+        found = Subwords(ids, no_word, nothing, nothing, offsets, np.zeros_like(offsets))
+        return found, places.astype(np.int32)
 
     def encode_words(self, sentences: Sequence[Sequence[str]]) -> Subwords:
         """The subwords of sentences that are split into words already.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _SPACE, _RUN, _SINGLE, _EXTEND = range(4)
-_HAN = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00), (0x20000, 0x40000))
+HAN = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00), (0x20000, 0x40000))
 _ZERO_WIDTH_SPACE = 0x200B
 
 
@@ -45,14 +45,44 @@ def number_words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarr
       The number of the word of each character, -1 for spaces; where each text begins;
       how many words lie before each text, and altogether.
     """
-    joined = "\n".join(texts)
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = _codes(texts)
     text_starts = starts_of(texts)
     starts = _word_starts(_classes()[codes])
     counts = np.concatenate([[0], np.cumsum(starts)])
     numbers = np.where(_is_space(codes), -1, counts[1:] - 1)
     offsets = np.append(counts[text_starts], counts[-1])
     return numbers, text_starts, offsets
+
+
+def own_characters(texts: Sequence[str], places: np.ndarray, blank: np.ndarray) -> np.ndarray:
+    """Pieces of the texts, laid end to end, without the spaces at their ends, and with their marks.
+
+    Args:
+      texts: joined by line feeds, in which places count.
+      places: ``[n, 2]``, begin and end of each piece, in the order of the texts.
+      blank: ``[n]``, pieces of which is known that they stand for no character.
+
+    Returns:
+      ``[n, 2]``; begin and end are the same where nothing is left.
+    """
+    classes = _classes()[_codes(texts)]
+    count = len(classes)
+    here = np.arange(count)
+    text, bare = classes != _SPACE, classes != _EXTEND
+    following = np.minimum.accumulate(np.where(text, here, count)[::-1])[::-1]
+    preceding = np.maximum.accumulate(np.where(text, here, -1))
+    next_bare = np.append(np.minimum.accumulate(np.where(bare, here, count)[::-1])[::-1], count)
+    begins, ends = places.T
+    some = (ends > begins) & ~blank
+    inside = np.where(some, begins, 0), np.where(some, ends - 1, 0)
+    begins = np.where(some, following[inside[0]], begins) if count else begins
+    ends = np.where(some, preceding[inside[1]] + 1, begins) if count else begins
+    some &= ends > begins
+    ends = np.maximum(begins, ends)
+    # Marks that no piece claims belong to what stands before them.
+    nexts = np.append(np.minimum.accumulate(np.where(some, begins, count)[::-1])[::-1][1:], count)
+    longer = np.minimum(next_bare[ends], np.maximum(nexts, ends))
+    return np.stack([begins, np.where(some, longer, begins)], axis=1)
 
 
 def starts_of(texts: Sequence[str]) -> np.ndarray:
@@ -68,6 +98,12 @@ def spans_of_numbers(numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.nd
     ends[numbers[places]] = places + 1  # of several assignments the last one stays
     starts[numbers[places[::-1]]] = places[::-1]
     return starts, ends
+
+
+def _codes(texts: Sequence[str]) -> np.ndarray:
+    """The code points of all texts, laid end to end with a line feed between two."""
+    joined = "\n".join(texts)
+    return np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _word_starts(classes: np.ndarray) -> np.ndarray:
@@ -93,7 +129,7 @@ def _classes() -> np.ndarray:
     # Planes 2 and 3 are Han, 4 to 13 are empty, 15 and 16 private.
     for code in [*range(0x20000), *range(0xE0000, 0xE1000)]:
         classes[code] = _class_of(chr(code))
-    for first, last in _HAN:
+    for first, last in HAN:
         classes[first:last] = _SINGLE
     return classes
 

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 Tree = Any  # nested dicts of arrays
 
@@ -32,8 +32,16 @@ class Method(Protocol):
     them, from a few vectors.
     """
 
-    def totals(self, batch: Any) -> Tree:
-        """What the sums over the whole batch are divided by, from the batch alone."""
+    def totals(self, batch: Any, step: Int[Array, ""] | int) -> Tree:
+        """What all pieces of a batch share.
+
+        Args:
+          batch: All of it.
+          step: How many steps were taken before, for what changes as training goes on.
+
+        Returns:
+          What sums over the whole batch are divided by, above all.
+        """
         ...
 
     def of_examples(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from mmkd_jax import losses, models
 from mmkd_jax.data import PairBatch
@@ -164,8 +164,9 @@ class MMKD:
 
     # --- The loss -------------------------------------------------------------------------------
 
-    def totals(self, batch: PairBatch) -> Tree:
-        """Chosen tokens, and pairs with masked words, of the whole batch."""
+    def totals(self, batch: PairBatch, step: Int[Array, ""] | int = 0) -> Tree:
+        """Chosen tokens, and pairs with masked words, of the whole batch; alike at every step."""
+        del step
         some = self._some(batch)
         return {
             "token": some.tlm_where.sum(),

@@ -8,7 +8,7 @@ from mmkd_jax.models._characters import CharacterCNN
 from mmkd_jax.models._classifier import Classifier, SpanHead
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._encoder import Encoder
-from mmkd_jax.models._flops import encoder_flops, masked_lm_flops
+from mmkd_jax.models._flops import encoder_flops, masked_lm_flops, word_flops
 from mmkd_jax.models._head_files import load_head, save_head
 from mmkd_jax.models._hugging_face.read import checkpoint_folder, load_pretrained, read_config
 from mmkd_jax.models._hugging_face.write import save_pretrained
@@ -66,4 +66,5 @@ __all__ = [
     "save_head",
     "save_pretrained",
     "save_sentence_layout",
+    "word_flops",
 ]

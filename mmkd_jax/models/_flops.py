@@ -5,6 +5,7 @@ counts what is computed anew in the backward pass, which is no work for the mode
 """
 
 from mmkd_jax.models._config import EncoderConfig
+from mmkd_jax.models._tagger import TaggerConfig
 
 
 def encoder_flops(config: EncoderConfig, tokens: int | float, length: int | float) -> float:
@@ -53,3 +54,40 @@ def masked_lm_flops(config: EncoderConfig, positions: int | float) -> float:
       The number of operations.
     """
     return 2.0 * positions * config.width * (config.width + config.vocabulary_rows)
+
+
+def word_flops(config: TaggerConfig, words: int | float, characters: int | float = 0) -> float:
+    """Of a forward pass of what a tagger does with words; its transformer comes on top.
+
+    Counted are the products of matrices: of the character CNN, of the LSTM, and of the head. The
+    scores of whole sequences, N² a word for N tags, are not.
+
+    Example:
+      >>> from mmkd_jax import models, tags
+      >>> config = models.TaggerConfig(
+      ...     tags=tags.TagSet(["NOUN", "VERB"]),
+      ...     recurrent=models.RecurrentConfig(words=9, word_width=4, width=3))
+      >>> models.word_flops(config, words=10)  # 10 · 2 · (2 · 4 · 3 · (4 + 3) + 6 · 2)
+      3600.0
+
+    Args:
+      config: The tagger.
+      words: How many there are, in all sentences.
+      characters: How many these have together.
+
+    Returns:
+      The number of operations.
+    """
+    recurrent, products = config.recurrent, 0.0
+    width = 0 if config.encoder is None else config.encoder.width
+    if recurrent is not None:
+        width += recurrent.word_width if recurrent.words else 0
+        if recurrent.characters:
+            width += recurrent.filters
+            seen = recurrent.window * recurrent.character_width
+            products += characters * seen * recurrent.filters
+        for _ in range(recurrent.layers):
+            # Four gates in each direction, of the input and of the state before.
+            products += words * 2 * 4 * recurrent.width * (width + recurrent.width)
+            width = 2 * recurrent.width
+    return 2.0 * (products + words * width * len(config.tags))

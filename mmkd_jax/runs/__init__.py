@@ -3,23 +3,42 @@
 Programs ask `RUNS` for the run of a config's method.
 """
 
+from mmkd_jax.runs._finetune import FineTuneRun
+from mmkd_jax.runs._finetune_settings import FineTuneRunSettings, TextSettings
 from mmkd_jax.runs._mmkd import MMKDRun
 from mmkd_jax.runs._settings import (
+    ComputingSettings,
     MMKDRunSettings,
     ModelSettings,
     PairSettings,
     RunSettings,
     Sizes,
 )
+from mmkd_jax.runs._tagger import TaggerRun
+from mmkd_jax.runs._tagger_settings import (
+    CorpusSettings,
+    RecurrentSettings,
+    TaggerRunSettings,
+    TaggerSettings,
+)
 
-RUNS = {"mmkd": MMKDRun}
+RUNS = {"finetune": FineTuneRun, "mmkd": MMKDRun, "tagger": TaggerRun}
 
 __all__ = [
-    "RUNS",
+    "ComputingSettings",
+    "CorpusSettings",
+    "FineTuneRun",
+    "FineTuneRunSettings",
     "MMKDRun",
     "MMKDRunSettings",
     "ModelSettings",
     "PairSettings",
+    "RUNS",
+    "RecurrentSettings",
     "RunSettings",
     "Sizes",
+    "TaggerRun",
+    "TaggerRunSettings",
+    "TaggerSettings",
+    "TextSettings",
 ]

@@ -25,6 +25,17 @@ from mmkd_jax.runs._similarity import save_similarity
 
 Tree = Any
 _TEACHER, _STUDENT, _HEADS = range(3)  # what random numbers are for
+_NEXT = """
+The report:          {report}
+The student:         {student}, for transformers and sentence-transformers, or
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_encoder("{student}").encode(["Guten Morgen!", "Good morning!"]).shape)'
+
+A language of yours: ./launch/local.sh --config=configs/own.py:is,corpus.en,corpus.is
+The paper's run:     configs/mmkd.py, which says where its corpora are to be had
+On a GPU:            the same commands; --config.student.dtype=bfloat16 makes use of it
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +51,7 @@ class MMKDRun:
     folder: Path
 
     settings_type = MMKDRunSettings
+    next_steps = _NEXT
 
     # --- From the settings alone ----------------------------------------------------------------
 
@@ -84,7 +96,6 @@ class MMKDRun:
         settings = self.settings
         source, parts = self._batches(mesh)
         key = jax.random.key(settings.seed)
-        wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
         teacher_config, teacher = load_model(
             settings.teacher,
             self._tokenizer("teacher"),
@@ -92,13 +103,7 @@ class MMKDRun:
             jax.random.fold_in(key, _TEACHER),
             (),
         )
-        student_config, student = load_model(
-            settings.student,
-            self._tokenizer("student"),
-            mesh,
-            jax.random.fold_in(key, _STUDENT),
-            wanted,
-        )
+        student_config, student = self._new_student(mesh)
         self._check_positions(teacher_config, student_config)
         outlines = {
             "teacher": Outline(teacher_config, ()),
@@ -165,38 +170,33 @@ class MMKDRun:
             models.save_head(out, f"{level}_projector", settings, variables)
         models.save_sentence_layout(out, mmkd.sentence_vector, self.settings.pairs.max_length)
 
-    def results(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
-        """What came of the run, in percent, for results.json."""
-        if not after:
-            return {}
-        one, other = (
-            {name.removeprefix("retrieval/"): value for name, value in scores.items()}
-            for scores in (before, after)
-        )
-        return {
-            "retrieval": {
-                "before": one.pop("mean"),
-                "after": other.pop("mean"),
-                "languages_before": one,
-                "languages": other,
-            }
-        }
-
-    def save_similarity(self, task: training.Task, state: training.TrainState) -> None:
-        """Writes how alike held-out sentences are to the teacher and the student, for the report.
+    def conclude(
+        self, task: training.Task, outcome: training.Outcome, student: Path
+    ) -> dict[str, Any]:
+        """Writes what a finished run leaves; returns its results.json, in percent.
 
         All processes of a run call this; the first one writes.
         """
+        self.export(outcome.state, student)
+        self._save_details(task, outcome.state)
+        return _results(outcome.before, outcome.scores)
+
+    def _save_details(self, task: training.Task, state: training.TrainState) -> None:
+        """What the report shows of held-out sentences, beyond their scores."""
         if not self.settings.pairs.held_out:
             return
-        params = {"teacher": task.frozen["teacher"], "student": state.best_params["encoder"]}
-        encoders = {}
-        for name, tree in params.items():
-            encoders[name] = self._encoder(name, getattr(task.method, name))
-            encoders[name].params = training.local_copy(tree)
-        teacher, student = (encoders[name].encode for name in ("teacher", "student"))
-        path = self.folder / "similarity.npz"
-        training.on_first(lambda: save_similarity(path, teacher, student, self._held_out()))
+        configs = task.method.teacher, task.method.student
+        _, new = self._new_student(task.mesh)  # the loop has given the first state's memory away
+        teacher = self._encoder("teacher", configs[0], task.frozen["teacher"])
+        before = self._encoder("student", configs[1], new)
+        after = self._encoder("student", configs[1], state.best_params["encoder"])
+
+        def save() -> None:
+            pairs = self._held_out()
+            save_similarity(self.folder / "similarity.npz", teacher.encode, after.encode, pairs)
+            evaluation.write_retrieval_details(self.folder, before.encode, after.encode, pairs)
+
+        training.on_first(save)
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -216,6 +216,13 @@ class MMKDRun:
         # belongs to the config, so that pairs that were prepared with another one are noticed.
         place = self.prepared if model.vocabulary_size else self.folder
         return load_tokenizer(model, place / "tokenizers" / name, texts)
+
+    def _new_student(self, mesh: Mesh) -> tuple[models.EncoderConfig, Tree]:
+        """The student before its first step."""
+        settings = self.settings
+        key = jax.random.fold_in(jax.random.key(settings.seed), _STUDENT)
+        wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
+        return load_model(settings.student, self._tokenizer("student"), mesh, key, wanted)
 
     def _subwords(self, name: str) -> data.SubwordTokenizer:
         return data.SubwordTokenizer(self._tokenizer(name))
@@ -259,20 +266,22 @@ class MMKDRun:
             )
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
-        """Pairs to judge by, by language."""
+        """Pairs to judge by: by language, or by source where a language has several."""
         pairs = self.settings.pairs
-        found: dict[str, list[tuple[str, str]]] = {}
-        for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            found.setdefault(source.language, []).extend(
-                (english, translation) for english, translation, *_ in _pairs_of(source)
-            )
-        return found
+        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        several = len({source.language for source in sources}) < len(sources)
+        return {
+            source.name if several else source.language: [row[:2] for row in _pairs_of(source)]
+            for source in sources
+        }
 
-    def _encoder(self, name: str, config: models.EncoderConfig) -> inference.SentenceEncoder:
-        """Encodes sentences as the teacher or the student; its parameters are still to be set."""
+    def _encoder(
+        self, name: str, config: models.EncoderConfig, params: Tree = None
+    ) -> inference.SentenceEncoder:
+        """Encodes sentences as the teacher or the student does."""
         return inference.SentenceEncoder(
             config,
-            None,
+            None if params is None else training.local_copy(params),
             self._tokenizer(name),
             vectors=self.settings.mmkd.sentence_vector,
             max_length=self.settings.pairs.max_length,
@@ -289,6 +298,23 @@ class MMKDRun:
             return {f"retrieval/{name}": 100 * score for name, score in to_english}
 
         return evaluate
+
+
+def _results(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    if not after:
+        return {}
+    one, other = (
+        {name.removeprefix("retrieval/"): value for name, value in scores.items()}
+        for scores in (before, after)
+    )
+    return {
+        "retrieval": {
+            "before": one.pop("mean"),
+            "after": other.pop("mean"),
+            "languages_before": one,
+            "languages": other,
+        }
+    }
 
 
 def _pairs_of(source: data.Source) -> Iterable[tuple]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mmkd_jax.methods import MMKDSettings
 from mmkd_jax.training import AccumulationSettings, MeshSettings, OptimizerSettings
@@ -20,7 +20,36 @@ class Sizes:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSettings:
+class ComputingSettings:
+    """How an encoder is computed, which no weights depend on.
+
+    Attributes:
+      dropout: In training.
+      attention_dropout: In training, of attention weights.
+      dtype: Of activations and products; parameters stay float32.
+      attention: "xla", or "cudnn" on a GPU.
+      remat: What a backward pass computes anew: none, dots, full.
+      scan_layers: Compiles one layer instead of all.
+      dropout_key: threefry2x32 or rbg.
+    """
+
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    dtype: str = "float32"
+    attention: str = "xla"
+    remat: str = "none"
+    scan_layers: bool = False
+    dropout_key: str = "threefry2x32"
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """These fields alone."""
+        fields = dataclasses.fields(ComputingSettings)
+        return {field.name: getattr(self, field.name) for field in fields}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSettings(ComputingSettings):
     """An encoder: where it comes from, and how it is computed.
 
     Attributes:
@@ -31,13 +60,6 @@ class ModelSettings:
       lowercase: Whether that vocabulary knows no capitals.
       keep_layers: Numbers of the source's layers to keep, from 0; empty for all.
       ignore: Patterns of tensors in the source to leave out, such as "classifier.*".
-      dropout: In training.
-      attention_dropout: In training, of attention weights.
-      dtype: Of activations and products; parameters stay float32.
-      attention: "xla", or "cudnn" on a GPU.
-      remat: What a backward pass computes anew: none, dots, full.
-      scan_layers: Compiles one layer instead of all.
-      dropout_key: threefry2x32 or rbg.
     """
 
     source: str = ""
@@ -46,25 +68,12 @@ class ModelSettings:
     lowercase: bool = False
     keep_layers: tuple[int, ...] = ()
     ignore: tuple[str, ...] = ()
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-    dtype: str = "float32"
-    attention: str = "xla"
-    remat: str = "none"
-    scan_layers: bool = False
-    dropout_key: str = "threefry2x32"
 
     def __post_init__(self):
         if not self.source and self.vocabulary_size < 1:
             raise ValueError(
                 "source is empty, so that weights are new: vocabulary_size must be above 0 then"
             )
-
-    @property
-    def computing(self) -> dict[str, Any]:
-        """The fields that say how to compute, which no weights depend on."""
-        names = ("dtype", "attention", "remat", "scan_layers", "dropout", "attention_dropout")
-        return {name: getattr(self, name) for name in (*names, "dropout_key")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,6 +134,8 @@ class RunSettings:
     Attributes:
       method: The method's name.
       seed: Of everything that is random.
+      seeds: How many runs to make, one after the other, of this seed and those that follow it, each
+        in a folder of its own in the workdir. What comes of them is the mean, and the deviation.
       total_steps: The length of the run.
       batch_size: Examples a step, on all devices together.
       log_every: Steps between lines of metrics.
@@ -136,10 +147,16 @@ class RunSettings:
       mesh: The devices.
       accumulation: Whether batches are taken in pieces.
       optimizer: How parameters move.
+      may_change: What may differ between two starts of a run: how it is computed or watched, not
+        what comes of it.
     """
 
+    may_change: ClassVar[tuple[str, ...]] = (
+        *("mesh", "log_every", "checkpoint_every", "eval_every", "keep_checkpoints"),
+    )
     method: str = "mmkd"
     seed: int = 0
+    seeds: int = 1
     total_steps: int = 10_000
     batch_size: int = 256
     log_every: int = 50
@@ -154,7 +171,7 @@ class RunSettings:
     def __post_init__(self):
         for name in (
             *("total_steps", "batch_size", "log_every", "checkpoint_every", "keep_checkpoints"),
-            "skipped_in_a_row",
+            *("skipped_in_a_row", "seeds"),
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -20,6 +20,7 @@ from mmkd_jax.training._mesh import (
 )
 from mmkd_jax.training._optimizer import OptimizerSettings, learning_rate, make_optimizer
 from mmkd_jax.training._peaks import TPU, TPUS, peak_flops
+from mmkd_jax.training._plateau import PlateauSettings
 from mmkd_jax.training._processes import (
     ProcessesError,
     check_same,
@@ -63,6 +64,7 @@ __all__ = [
     "MeshSettings",
     "OptimizerSettings",
     "Outcome",
+    "PlateauSettings",
     "Schedule",
     "StopRequest",
     "Task",

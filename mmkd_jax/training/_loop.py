@@ -1,6 +1,7 @@
 """The training loop: steps, and what happens between them."""
 
 import logging
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from mmkd_jax.training._checkpoints import Checkpoints
 from mmkd_jax.training._health import Watch
 from mmkd_jax.training._mesh import put_batch
 from mmkd_jax.training._peaks import peak_flops
+from mmkd_jax.training._plateau import is_over, observe, scale_of
 from mmkd_jax.training._progress import Meter, Progress
 from mmkd_jax.training._signals import StopRequest
 from mmkd_jax.training._state import TrainState
@@ -27,11 +29,11 @@ class Outcome(NamedTuple):
     """How training has ended.
 
     Attributes:
-      state: After the last step.
+      state: After the last step; or after the best one, if that is what the task ends with.
       finished: Whether that was the last step of the run; if not, it was asked to stop, and the
         same command goes on from here.
       before: Scores before the first step.
-      scores: Of the last evaluation.
+      scores: Of the last evaluation, or of this state's.
     """
 
     state: TrainState
@@ -91,6 +93,8 @@ class _Loop:
         self.state, self.step = task.state, 0
         self.before: dict[str, float] = {}
         self.scores: dict[str, float] = {}
+        self.best: float | None = None  # of the scores that the task goes by
+        self.rate_scale, self.ended_early = 1.0, False
         self._restore()
         self.writer, self.speed = Writers([]), Writers([])
         if jax.process_index() == 0:
@@ -110,7 +114,7 @@ class _Loop:
                 self.before = self.task.evaluate(self.state)
                 self.writer.write(0, self.before)
             self.meter.resume()
-            while self.step < total and not stopped:
+            while not self._is_over() and not stopped:
                 self._advance()
                 progress.update(self.step, self.window.last.get("loss", 0.0), self.meter.rates())
                 stopped = stop.reached(self.step)
@@ -119,7 +123,12 @@ class _Loop:
         self.checkpoints.wait()
         self.writer.close()
         self.speed.close()
-        return Outcome(self.state, self.step >= total, self.before, self.scores)
+        if self._is_over() and self.task.ends_with_best:
+            self._take_best()
+        return Outcome(self.state, self._is_over(), self.before, self.scores)
+
+    def _is_over(self) -> bool:
+        return self.step >= self.schedule.total_steps or self.ended_early
 
     def _advance(self) -> None:
         """One step. What it has found is looked at while the next one runs."""
@@ -146,13 +155,38 @@ class _Loop:
         if schedule.is_due(step, schedule.log_every):
             self._write_speed()
         if judged:
-            self.scores = self.task.evaluate(self.state)
-            self.writer.write(step, self.scores)
+            saved = self._judge() or saved
         if saved:
             scores = self.scores if judged else None
             self.checkpoints.save(step, self.state, self._extra(), scores)
         if judged or saved:
             self.meter.resume()
+
+    def _judge(self) -> bool:
+        """Evaluates; returns whether a checkpoint has to follow."""
+        task = self.task
+        self.scores = task.evaluate(self.state)
+        self.writer.write(self.step, self.scores)
+        if task.best is None:
+            return False
+        score = self.scores[task.best]
+        if task.plateau.is_used:
+            changed = observe(task.plateau, self.state.optimizer, score)
+            self.state = self.state._replace(optimizer=changed)
+            self._look_at_plateau()
+        is_best = not math.isnan(score) and (self.best is None or score >= self.best)
+        self.best = score if is_best else self.best
+        return self.ended_early or (task.ends_with_best and is_best)
+
+    def _look_at_plateau(self) -> None:
+        self.rate_scale = scale_of(self.state.optimizer)
+        self.ended_early = is_over(self.task.plateau, self.state.optimizer)
+
+    def _take_best(self) -> None:
+        best = self.checkpoints.best()
+        if best is not None and best != self.step:
+            restored = self.checkpoints.restore_step(best, self._shapes())
+            self.state, self.scores = restored.state, restored.extra["scores"]
 
     def _write_speed(self) -> None:
         rates = self.meter.rates()
@@ -169,7 +203,7 @@ class _Loop:
         if self.watch.check(step, found, examples.tolist()):
             self.window.add(found)
         if self.schedule.is_due(step, self.schedule.log_every):
-            rate = {"learning_rate": float(self.task.learning_rate(step - 1))}
+            rate = {"learning_rate": self.rate_scale * float(self.task.learning_rate(step - 1))}
             counted = {"skipped": float(self.watch.skipped), "epoch": self._epoch(step)}
             self.writer.write(step, self.window.means() | rate | counted)
             self.window.clear()
@@ -186,14 +220,17 @@ class _Loop:
             "watch": self.watch.get_state(),
             "before": self.before,
             "scores": self.scores,
+            "best": self.best,
         }
 
-    def _restore(self) -> None:
-        shapes = jax.tree.map(
+    def _shapes(self) -> TrainState:
+        return jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding),
             self.state,
         )
-        restored = self.checkpoints.restore(shapes)
+
+    def _restore(self) -> None:
+        restored = self.checkpoints.restore(self._shapes())
         if restored is None:
             return
         self.step, self.state = restored.step, restored.state
@@ -201,6 +238,8 @@ class _Loop:
         self.window.set_state(restored.extra["window"])
         self.watch.set_state(restored.extra["watch"])
         self.before, self.scores = restored.extra["before"], restored.extra["scores"]
+        self.best = restored.extra["best"]
+        self._look_at_plateau()
         _LOG.info("going on after step %d", self.step)
 
 

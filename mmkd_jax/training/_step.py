@@ -82,7 +82,7 @@ def make_step(
 
     def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key)
+        found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key, state.step)
         norm = _norm(found)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
         # In a branch, XLA writes the new state over the old one. A `where` of both, leaf by leaf,
@@ -95,10 +95,16 @@ def make_step(
 
 
 def loss_of(
-    method: Method, params: Tree, stats: Tree, frozen: Tree, batch: Tree, key: Array | None
+    method: Method,
+    params: Tree,
+    stats: Tree,
+    frozen: Tree,
+    batch: Tree,
+    key: Array | None,
+    step: Array | int = 0,
 ) -> tuple[Array, tuple[dict[str, Array], Tree]]:
     """The loss of a batch in one piece, its metrics, and new statistics."""
-    examples = method.of_examples(params, frozen, batch, method.totals(batch), key)
+    examples = method.of_examples(params, frozen, batch, method.totals(batch, step), key)
     whole = _of_batch(method, params, stats, frozen, examples.passed_on)
     loss = examples.value + whole.value
     return loss, ({"loss": loss} | examples.metrics | whole.metrics, whole.passed_on)
@@ -114,15 +120,15 @@ def _gradients_of(
 ) -> Callable:
     pieces, across = accumulation.pieces, accumulation.across
 
-    def whole(params, stats, frozen, batch, key):
+    def whole(params, stats, frozen, batch, key, step):
         def loss(params):
-            return loss_of(method, gather(params), stats, frozen, batch, key)
+            return loss_of(method, gather(params), stats, frozen, batch, key, step)
 
         (_, (metrics, stats)), found = jax.value_and_grad(loss, has_aux=True)(params)
         return found, metrics, stats
 
-    def piece_by_piece(params, stats, frozen, batch, key):
-        totals = method.totals(batch)
+    def piece_by_piece(params, stats, frozen, batch, key, step):
+        totals = method.totals(batch, step)
 
         def loss(params, stats, piece, key):
             params = gather(params)
@@ -142,8 +148,8 @@ def _gradients_of(
         stats, (found, metrics) = _over_pieces(add, stats, batch, pieces, key)
         return found, metrics, stats
 
-    def twice(params, stats, frozen, batch, key):
-        totals = method.totals(batch)
+    def twice(params, stats, frozen, batch, key, step):
+        totals = method.totals(batch, step)
 
         def examples(params, piece, key):
             return method.of_examples(gather(params), frozen, piece, totals, key)

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from mmkd_jax.data import BatchSource
 from mmkd_jax.methods import Method
+from mmkd_jax.training._plateau import PlateauSettings
 from mmkd_jax.training._state import TrainState
 from mmkd_jax.training._step import Step
 
@@ -59,6 +60,11 @@ class Task:
       learning_rate: Of a step, for the log.
       evaluate: Scores by name, from a state; none if there is nothing to be judged on.
       best: The score that says which checkpoint is best; the higher the better.
+      total_steps: The length of the run, where that follows from its data; None where the settings
+        say it.
+      ends_with_best: Whether what comes of the run is its best state instead of its last one. Each
+        evaluation that shows a best one is then followed by a checkpoint.
+      plateau: What happens when `best` does not become better.
     """
 
     method: Method
@@ -73,3 +79,6 @@ class Task:
     learning_rate: Callable[[Any], Any]
     evaluate: Callable[[TrainState], dict[str, float]] | None = None
     best: str | None = None
+    total_steps: int | None = None
+    ends_with_best: bool = False
+    plateau: PlateauSettings = PlateauSettings()

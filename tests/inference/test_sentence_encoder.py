@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmkd_jax import data, inference, models
+from mmkd_jax.inference import _sentence_encoder
 from tests.inference import sentences as text
 
 CONFIG = models.EncoderConfig(
@@ -118,29 +119,29 @@ def test_the_tokenizer_of_the_caller_is_left_as_it_is():
 @pytest.mark.parametrize("vectors", ["mean", "projected"])
 def test_other_parameters_compile_nothing(vectors):
     encoder(vectors=vectors).encode(text.SENTENCES, batch_size=4)
-    compiled = inference._vectors._cache_size()
+    compiled = _sentence_encoder._vectors._cache_size()
     module, variables = projection()
     other = dataclasses.replace(module), jax.tree.map(jnp.copy, variables)
     changed = encoder(params=None, vectors=vectors, projection=other)
     changed.params = params(1)
     found = changed.encode(text.SENTENCES[::-1], batch_size=4)[::-1]
-    assert inference._vectors._cache_size() == compiled
+    assert _sentence_encoder._vectors._cache_size() == compiled
     assert np.abs(found - one_by_one(vectors)).max() > 0.1
 
 
 def test_rows_have_few_lengths():
-    assert inference._lengths(128) == [16, 32, 64, 128]
-    assert inference._lengths(512) == [16, 32, 64, 128, 256, 512]
-    assert inference._lengths(2000) == [64, 128, 256, 512, 1024, 2000]
-    assert inference._lengths(100) == [16, 32, 64, 100]
-    assert inference._lengths(16) == [16]
-    assert inference._lengths(5) == [5]
+    assert _sentence_encoder._lengths(128) == [16, 32, 64, 128]
+    assert _sentence_encoder._lengths(512) == [16, 32, 64, 128, 256, 512]
+    assert _sentence_encoder._lengths(2000) == [64, 128, 256, 512, 1024, 2000]
+    assert _sentence_encoder._lengths(100) == [16, 32, 64, 100]
+    assert _sentence_encoder._lengths(16) == [16]
+    assert _sentence_encoder._lengths(5) == [5]
 
 
 def test_batches_have_few_shapes_and_every_row_once():
     random = np.random.default_rng(0)
     rows = [random.integers(1, 9, n).astype(np.int32) for n in random.integers(2, 101, 203)]
-    batches = list(inference._batches(rows, 8, inference._lengths(100), pad=0))
+    batches = list(_sentence_encoder._batches(rows, 8, _sentence_encoder._lengths(100), pad=0))
     assert {ids.shape for _, ids, _ in batches} == {(8, n) for n in (16, 32, 64, 100)}
     assert sorted(np.concatenate([numbers for numbers, _, _ in batches])) == list(range(203))
     for numbers, ids, mask in batches:

@@ -62,6 +62,45 @@ def test_biases_and_norms_do_not_decay():
         assert not leaf.any()
 
 
+def test_transitions_have_a_rate_of_their_own_and_do_not_decay():
+    params = {
+        "encoder": {"a": jnp.ones(2)},
+        "head": {"kernel": jnp.ones(2), "transitions": jnp.ones((2, 2)), "start": jnp.ones(2)},
+    }
+    settings = OptimizerSettings(
+        kind="sgd",
+        learning_rate=0.1,
+        reference_batch=0,
+        warmup=0.0,
+        schedule="constant",
+        weight_decay=0.5,
+        head_factor=2.0,
+        transition_factor=100.0,
+        b1=0.0,
+    )
+    optimizer = make_optimizer(settings, 10, 8, lambda path: True)
+    gradient = jax.tree.map(lambda leaf: 3 * leaf, params)
+    updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["encoder"]["a"], -0.1 * 3.5, rtol=1e-6)
+    np.testing.assert_allclose(updates["head"]["kernel"], -0.2 * 3.5, rtol=1e-6)
+    for name in ("transitions", "start"):
+        np.testing.assert_allclose(updates["head"][name], -10.0 * 3, rtol=1e-6)
+
+
+def test_sgd_with_momentum_goes_on():
+    settings = OptimizerSettings(
+        kind="sgd", learning_rate=1.0, reference_batch=0, warmup=0.0, schedule="constant", b1=0.5
+    )
+    optimizer = make_optimizer(settings, 10, 8, lambda path: True)
+    params = {"encoder": {"bias": jnp.zeros(())}}
+    state, moves = optimizer.init(params), []
+    for gradient in (1.0, 0.0, 0.0):
+        given = {"encoder": {"bias": jnp.asarray(gradient)}}
+        updates, state = optimizer.update(given, state, params)
+        moves.append(float(updates["encoder"]["bias"]))
+    assert moves == [-1.0, -0.5, -0.25]
+
+
 def test_what_is_not_trained_takes_no_memory():
     params = {"encoder": {"a": jnp.ones(3), "b": jnp.ones(5)}}
     optimizer = make_optimizer(OptimizerSettings(), 10, 8, lambda path: path[-1] == "a")
@@ -75,6 +114,7 @@ def test_what_is_not_trained_takes_no_memory():
     [
         ({"warmup": 2.0}, "warmup is a share"),
         ({"average": 1.0}, "average must lie"),
+        ({"transition_factor": -1.0}, "transition_factor must be at least 0"),
         ({"learning_rate": -1.0}, "learning_rate must be at least 0"),
     ],
 )

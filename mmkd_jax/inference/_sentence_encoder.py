@@ -1,4 +1,4 @@
-"""Text in, answers out: trained models as functions of sentences."""
+"""Vectors of sentences, by an encoder in memory."""
 
 import dataclasses
 import functools
@@ -122,11 +122,10 @@ class SentenceEncoder:
             raise ValueError("sentences must be a list of texts, got a text: put it into a list")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        rows = self._rows(list(sentences))
-        found = np.empty((len(rows), self.width), np.float32)
-        batches = _batches(rows, batch_size, _lengths(self.max_length), self.config.pad_id)
+        found = np.empty((len(sentences), self.width), np.float32)
+        batches = self.batches(sentences, batch_size)
         compute, variables = self._program()
-        with _bar(len(rows), progress) as bar:
+        with _bar(len(sentences), progress) as bar:
             for numbers, vectors in _one_behind(
                 (numbers, compute(variables, ids, mask)) for numbers, ids, mask in batches
             ):
@@ -134,6 +133,16 @@ class SentenceEncoder:
                 bar.update(len(numbers))
         normalise = self.normalise if normalise is None else normalise
         return _scaled(found) if normalise else found
+
+    def batches(
+        self, sentences: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Numbers of sentences, their tokens ``[batch_size, T]`` and mask, longest first.
+
+        The last batch may have rows that stay empty.
+        """
+        rows = self._rows(list(sentences))
+        return _batches(rows, batch_size, _lengths(self.max_length), self.config.pad_id)
 
     @functools.cached_property
     def _read(self) -> Callable[[list[str]], list[Sequence[int]]]:
@@ -152,7 +161,7 @@ class SentenceEncoder:
         if self.vectors == "projected":
             pooling = self.projected_from
             projection, variables["projection"] = self.projection
-        mesh = _mesh(variables)
+        mesh = mesh_of(variables)
         fixed = functools.partial(_vectors, self.config, pooling, projection, mesh)
         if mesh is None:
             return fixed, variables
@@ -215,11 +224,9 @@ def load_encoder(
       ValueError: If the folder asks for vectors that are not known here, and ``vectors`` is not
         given.
     """
-    import transformers
-
     folder = models.checkpoint_folder(source)
     config, params = models.load_pretrained(folder, **overrides)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = data.load_tokenizer(folder)
     layout = models.read_sentence_layout(folder, vectors)
     if layout.vectors is None:
         _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)
@@ -354,7 +361,7 @@ def _vectors(
     return found
 
 
-def _mesh(variables: dict) -> Mesh | None:
+def mesh_of(variables: Any) -> Mesh | None:
     """The mesh over which the parameters are spread, if they are."""
     for leaf in jax.tree.leaves(variables):
         sharding = getattr(leaf, "sharding", None)

@@ -1,0 +1,112 @@
+"""Tags what comes from standard input; writes a line of JSON for each sentence, in order.
+
+    python -m mmkd_jax.predict --model=DIR < text.txt > tagged.jsonl
+    python -m mmkd_jax.predict --model=DIR --format=columns --k_best=3 < corpus.conll
+
+``--format``: "text", a sentence a line, which is split into words by `mmkd_jax.data.split_text`;
+"words", likewise, but with spaces between the words; "columns", a word a line, in the first column
+(``--word``), and blank lines between sentences. A blank line of text has no words.
+
+Each line has "words", "tags", "probabilities" (of each tag by itself, over all tag sequences),
+"probability" (of all tags together), "spans" with "start", "end" (words), "type", "text" and
+"probability" (that exactly this span is there); for text also "places", where each word stands in
+its line; and with ``--k_best`` as "guesses" the best tag sequences with their probabilities.
+"""
+
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from absl import flags
+
+from mmkd_jax._program import messages, start
+
+_MODEL = flags.DEFINE_string("model", None, "A folder: a tagger that a run has exported.")
+_FORMAT = flags.DEFINE_enum("format", "text", ["text", "words", "columns"], "Of the input.")
+_WORD = flags.DEFINE_integer("word", 0, "The column of the words, from 0; from the end if below 0.")
+_K_BEST = flags.DEFINE_integer("k_best", 0, "How many of the best tag sequences to write.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Sentences that are read at once.")
+
+_AT_ONCE = 1024  # sentences that are sorted by length
+
+
+def predict(
+    model: str,
+    lines: Iterable[str],
+    out: TextIO,
+    form: str = "text",
+    word: int = 0,
+    k_best: int = 0,
+    batch_size: int = 64,
+) -> int:
+    """Writes what a tagger says of each sentence; returns the exit code."""
+    from mmkd_jax import inference
+
+    tagger = inference.load_tagger(model)
+    sentences = _columns(lines, word) if form == "columns" else _rows(lines, form)
+    while some := list(itertools.islice(sentences, _AT_ONCE)):
+        for tagging in tagger(some, k_best, batch_size):
+            out.write(json.dumps(_plain(tagging, k_best), ensure_ascii=False) + "\n")
+        out.flush()
+    return 0
+
+
+def _plain(tagging: Any, k_best: int) -> dict[str, Any]:
+    found = {
+        "words": tagging.words,
+        "tags": tagging.tags,
+        "probabilities": tagging.probabilities,
+        "probability": tagging.probability,
+        "spans": [span._asdict() for span in tagging.spans],
+    }
+    if tagging.places is not None:
+        found["places"] = tagging.places
+    if k_best:
+        found["guesses"] = [guess._asdict() for guess in tagging.guesses]
+    return found
+
+
+def _rows(lines: Iterable[str], form: str) -> Iterator[str | list[str]]:
+    for line in lines:
+        text = line.rstrip("\r\n")
+        yield text if form == "text" else text.split()
+
+
+def _columns(lines: Iterable[str], word: int) -> Iterator[list[str]]:
+    words: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            if words:
+                yield words
+            words = []
+            continue
+        fields = line.rstrip("\r\n").split("\t" if "\t" in line else None)
+        if not -len(fields) <= word < len(fields):
+            raise ValueError(f"line {number} has {len(fields)} columns: there is no column {word}")
+        words.append(fields[word])
+    if words:
+        yield words
+
+
+def main() -> int:
+    """The program."""
+    with messages("predict"):
+        # Not what the terminal's language would have it be.
+        sys.stdin.reconfigure(encoding="utf-8", newline="\n")
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        return predict(
+            _MODEL.value,
+            sys.stdin,
+            sys.stdout,
+            _FORMAT.value,
+            _WORD.value,
+            _K_BEST.value,
+            _BATCH_SIZE.value,
+        )
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["model"])
+    start(main, "predict")

@@ -1,0 +1,404 @@
+"""A run of a tagger: from its settings to state, step and batches."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh
+
+from mmkd_jax import data, evaluation, inference, models, training
+from mmkd_jax.methods import Structured
+from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
+from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
+from mmkd_jax.tags import TagSet, convert
+
+Tree = Any
+Sentences = dict[str, list[data.TaggedSentence]]
+_ENCODER, _REST = range(2)  # what random numbers are for
+_MULTIPLE = 8  # rows of a batch are a multiple of it, whatever the number of devices up to 8
+_NEXT = """
+The report:          {report}
+The tagger:          {student}, for
+
+    python -m mmkd_jax.predict --model={student} < text.txt
+    python -m mmkd_jax.evaluate --model={student} --task=tagging --config=CONFIG
+
+    python -c 'from mmkd_jax import inference
+    print(inference.load_tagger("{student}")(["Marie Curie was born in Warsaw."]))'
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggerRun:
+    """A run of a tagger in a workdir.
+
+    Attributes:
+      settings: All of them.
+      folder: The workdir.
+    """
+
+    settings: TaggerRunSettings
+    folder: Path
+
+    settings_type = TaggerRunSettings
+    next_steps = _NEXT
+
+    # --- From the settings alone ----------------------------------------------------------------
+
+    @staticmethod
+    def abstract(settings: TaggerRunSettings, mesh: Mesh) -> training.Abstract:
+        """Step, state and batch as shapes: no weights, no data, no network.
+
+        Tables of words and characters are as large as they may become.
+        """
+        if not settings.tags:
+            raise ValueError("tags must name the tags: without the corpora they are not known")
+        config = _config(settings, _tag_set(settings, ()), None)
+        return _abstract(settings, mesh, Structured(settings.structured, config))
+
+    # --- Making what is missing -----------------------------------------------------------------
+
+    def build(self, mesh: Mesh) -> training.Task:
+        """Everything that training needs."""
+        settings = self.settings
+        train = self._sentences(settings.corpora.train)
+        tags = _tag_set(settings, train.values())
+        vocabulary, tokenizer = self._vocabulary(train), self._tokenizer()
+        key = jax.random.key(settings.seed)
+        config, params = self._model(tags, vocabulary, tokenizer, mesh, key)
+        training.on_first(lambda: self._write_outline(config, vocabulary, tuple(train)))
+        method = Structured(settings.structured, config)
+        shapes = _abstract(settings, mesh, method)
+        source, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
+        averaged = settings.optimizer.average > 0
+        corpora = settings.corpora
+        return training.Task(
+            method=method,
+            step=shapes.jitted(),
+            state=training.sharded_state(
+                params, {}, _optimizer(settings, method), averaged, shapes.state
+            ),
+            frozen={},
+            source=source,
+            parts=parts,
+            mesh=mesh,
+            ahead=(corpora.threads, corpora.ahead, corpora.workers),
+            dtype="float32" if config.encoder is None else config.encoder.dtype,
+            learning_rate=training.learning_rate(
+                settings.optimizer, settings.total_steps, settings.batch_size
+            ),
+            evaluate=self._evaluate() if corpora.dev else None,
+            best="dev/macro" if corpora.dev else None,
+            ends_with_best=bool(corpora.dev) and settings.keep_best,
+            plateau=settings.optimizer.plateau,
+        )
+
+    # --- What came of it ------------------------------------------------------------------------
+
+    def trained_state(self, mesh: Mesh) -> training.TrainState:
+        """The shapes of this run's checkpoints. The run must have begun."""
+        method = Structured(self.settings.structured, self._outline()[0])
+        return _abstract(self.settings, mesh, method).state
+
+    def export(self, state: training.TrainState, out: Path, dtype: str = "float32") -> None:
+        """Writes the tagger, as `inference.load_tagger` reads it.
+
+        All processes of a run call this; the first one writes.
+        """
+        tagger = self._tagger()
+        tagger.params = training.local_copy(state.best_params)
+        training.on_first(lambda: inference.save_tagger(out, tagger, dtype))
+
+    def conclude(
+        self, task: training.Task, outcome: training.Outcome, student: Path
+    ) -> dict[str, Any]:
+        """Writes what a finished run leaves; returns its results.json, in percent.
+
+        All processes of a run call this; the first one writes.
+        """
+        del task
+        self.export(outcome.state, student)
+        tagger = self._tagger()
+        tagger.params = training.local_copy(outcome.state.best_params)
+        corpora, found = self.settings.corpora, {}
+        if outcome.scores:
+            dev = {name.removeprefix("dev/"): score for name, score in outcome.scores.items()}
+            found["dev"] = _by_language(dev)
+        for name in ("test", "zero_shot"):
+            if specs := getattr(corpora, name):
+                found[name] = _by_language(self._score(tagger, self._sentences(specs)))
+        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
+
+    # --- Parts ----------------------------------------------------------------------------------
+
+    @property
+    def _of_spans(self) -> bool:
+        return self.settings.task != "pos"
+
+    def _sentences(self, specs: Specs) -> Sentences:
+        """Sentences by language, their tags in this run's scheme."""
+        found: Sentences = {}
+        for source in data.open_tagged(specs, self.settings.corpora.root or "."):
+            rows = found.setdefault(source.language, [])
+            for sentence in source.sentences():
+                tags = sentence.tags
+                if self._of_spans:
+                    tags = tuple(convert(tags, self.settings.scheme))
+                rows.append(sentence._replace(tags=tags))
+        return dict(sorted(found.items()))
+
+    def _vocabulary(self, train: Sentences) -> data.WordVocabulary | None:
+        """The one that this run has begun with, or a new one."""
+        if not self.settings.tagger.reads_words:
+            return None
+        if (self.folder / "tagger.json").exists():
+            return data.WordVocabulary.load(self.folder)
+        recurrent = self.settings.tagger.recurrent
+        return data.WordVocabulary.of_words(
+            (word for rows in train.values() for row in rows for word in row.words),
+            recurrent.min_count,
+            recurrent.lowercase,
+            recurrent.most_words,
+            recurrent.most_characters,
+            recurrent.longest,
+        )
+
+    def _tokenizer(self) -> Any:
+        encoder = self.settings.tagger.encoder
+        if encoder is None:
+            return None
+
+        def texts() -> Iterator[str]:
+            train = self._sentences(self.settings.corpora.train)
+            return (" ".join(row.words) for rows in train.values() for row in rows)
+
+        return load_tokenizer(encoder, self.folder / "tokenizers" / "tagger", texts)
+
+    def _model(
+        self,
+        tags: TagSet,
+        vocabulary: data.WordVocabulary | None,
+        tokenizer: Any,
+        mesh: Mesh,
+        key: Array,
+    ) -> tuple[models.TaggerConfig, Tree]:
+        """What the tagger is, and its first parameters."""
+        encoder, loaded = None, {}
+        if tokenizer is not None:
+            found, params = load_model(
+                self.settings.tagger.encoder, tokenizer, mesh, jax.random.fold_in(key, _ENCODER), ()
+            )
+            encoder = found
+            loaded = {"encoder": {name: params[name] for name in ("embeddings", "layers")}}
+        config = _config(self.settings, tags, vocabulary, encoder)
+        draw = jax.jit(
+            lambda key: {
+                name: tree for name, tree in _drawn(config, key).items() if name not in loaded
+            },
+            out_shardings=training.replicated(mesh),
+        )
+        return config, draw(jax.random.fold_in(key, _REST)) | loaded
+
+    def _batches(
+        self,
+        train: Sentences,
+        config: models.TaggerConfig,
+        vocabulary: data.WordVocabulary | None,
+        tokenizer: Any,
+        mesh: Mesh,
+    ) -> tuple[data.TaggedBatches, int]:
+        settings, corpora = self.settings, self.settings.corpora
+        if config.encoder is not None and corpora.max_length > config.encoder.longest:
+            raise ValueError(
+                f"corpora.max_length must be at most {config.encoder.longest}, the positions that "
+                f"the encoder has, got {corpora.max_length}"
+            )
+        subwords = None if tokenizer is None else data.SubwordTokenizer(tokenizer)
+        numbered = data.tokenize_tagged(
+            train, config.tags, subwords, corpora.max_length, vocabulary
+        )
+        sampling = data.Sampling(
+            numbered.languages,
+            how=corpora.sampling,
+            temperature=corpora.temperature,
+            size=corpora.epoch_size or None,
+            seed=settings.seed,
+        )
+        plan = data.plan_tagged(
+            numbered.lengths,
+            sampling,
+            settings.batch_size,
+            corpora.shapes,
+            rows_multiple=_rows_multiple(settings),
+            seed=settings.seed,
+        )
+        part, parts = training.rows_of_process(mesh, int(plan.rows[-1]))
+        return data.TaggedBatches(numbered, plan, subwords, part, parts), parts
+
+    def _evaluate(self) -> Callable[[training.TrainState], dict[str, float]]:
+        dev, tagger = self._sentences(self.settings.corpora.dev), self._tagger()
+
+        def evaluate(state: training.TrainState) -> dict[str, float]:
+            tagger.params = training.local_copy(state.best_params)
+            found = self._score(tagger, dev)
+            tagger.params = None  # the memory is wanted for training
+            return {f"dev/{name}": score for name, score in found.items()}
+
+        return evaluate
+
+    def _score(self, tagger: inference.SentenceTagger, corpora: Sentences) -> dict[str, float]:
+        """In percent."""
+        found = evaluation.tagging_scores(tagger.tag, corpora, self._of_spans)
+        return {name: 100 * score for name, score in found.items()}
+
+    def _tagger(self) -> inference.SentenceTagger:
+        """The tagger of this run; its parameters are still to be set."""
+        config, vocabulary, languages = self._outline()
+        longest = self.settings.corpora.max_length
+        tokenizer = self._tokenizer()
+        return inference.SentenceTagger(config, None, tokenizer, vocabulary, longest, languages)
+
+    def _write_outline(
+        self,
+        config: models.TaggerConfig,
+        vocabulary: data.WordVocabulary | None,
+        languages: tuple[str, ...],
+    ) -> None:
+        if vocabulary is not None:
+            vocabulary.save(self.folder)
+        write_json(
+            self.folder / "tagger.json", {"config": config.to_dict(), "languages": languages}
+        )
+
+    def _outline(
+        self,
+    ) -> tuple[models.TaggerConfig, data.WordVocabulary | None, tuple[str, ...]]:
+        """What the tagger has turned out to be: config, vocabulary and languages."""
+        path = self.folder / "tagger.json"
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there: has this run begun?")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        reads = self.settings.tagger.reads_words
+        vocabulary = data.WordVocabulary.load(self.folder) if reads else None
+        return (
+            models.TaggerConfig.from_dict(found["config"]),
+            vocabulary,
+            tuple(found["languages"]),
+        )
+
+
+def _tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
+    """The tags that are named, or those of some sentences by language."""
+    if settings.task == "pos":
+        if settings.tags:
+            return TagSet(settings.tags, None)
+        seen = {tag for rows in corpora for row in rows for tag in row.tags}
+        if not seen:
+            raise ValueError("corpora.train has no tags: name a corpus with labels")
+        return TagSet(sorted(seen), None)
+    if settings.tags:
+        return TagSet.of_types(settings.tags, settings.scheme)
+    every = itertools.chain.from_iterable(corpora)
+    kinds = {tag.partition("-")[2] for row in every for tag in row.tags} - {""}
+    if not kinds:
+        raise ValueError("corpora.train has no spans: name a corpus with labels")
+    return TagSet.of_types(sorted(kinds), settings.scheme)
+
+
+def _config(
+    settings: TaggerRunSettings,
+    tags: TagSet,
+    vocabulary: data.WordVocabulary | None,
+    encoder: models.EncoderConfig | None = None,
+) -> models.TaggerConfig:
+    """What the tagger is made of; where something is not known yet, as large as it may become."""
+    tagger, recurrent = settings.tagger, None
+    if tagger.encoder is not None and encoder is None:
+        encoder = expected_config(tagger.encoder)
+    if tagger.recurrent is not None:
+        known = vocabulary is not None
+        sizes = tagger.recurrent.most_words + 2, tagger.recurrent.most_characters + 2
+        if known:
+            sizes = vocabulary.word_count, vocabulary.character_count
+        recurrent = tagger.recurrent.config(*sizes)
+    return models.TaggerConfig(
+        tags=tags,
+        encoder=encoder,
+        recurrent=recurrent,
+        kind=tagger.kind,
+        constrained=tagger.constrained,
+        pooling=tagger.pooling,
+        freeze_encoder=tagger.freeze_encoder,
+        dropout=tagger.dropout,
+    )
+
+
+def _drawn(config: models.TaggerConfig, key: Array) -> Tree:
+    """New parameters, of a batch of one word."""
+    one = np.zeros((1, 1), np.int32)
+    inputs: dict[str, Any] = {"words": one, "characters": np.zeros((1, 1, 1), np.int32)}
+    if config.encoder is not None:
+        inputs |= {"ids": one, "mask": one + 1, "word_of": one}
+    return models.Tagger(config).init(key, np.ones((1, 1), bool), **inputs)["params"]
+
+
+def _optimizer(settings: TaggerRunSettings, method: Structured) -> Any:
+    return training.make_optimizer(
+        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
+    )
+
+
+def _rows_multiple(settings: TaggerRunSettings) -> int:
+    return int(np.lcm(_MULTIPLE, settings.accumulation.pieces))
+
+
+def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> training.Abstract:
+    """The step and its shapes, once it is known what the tagger is."""
+    config = method.tagger
+    known = {}
+    if config.encoder is not None:
+        known = training.encoder_shardings(config.encoder, mesh, (), ("encoder",))
+    params = jax.eval_shape(lambda key: _drawn(config, key), jax.random.key(0))
+    optimizer = _optimizer(settings, method)
+    averaged = settings.optimizer.average > 0
+    state = training.state_shapes(params, {}, optimizer, averaged, known, mesh)
+    step = training.make_step(
+        method,
+        optimizer,
+        settings.seed,
+        settings.accumulation,
+        settings.optimizer.average,
+        training.gatherer(known, mesh),
+    )
+    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
+
+
+def _batch_shapes(
+    settings: TaggerRunSettings, config: models.TaggerConfig, mesh: Mesh
+) -> data.TaggedBatch:
+    """A batch of the longest rows there may be."""
+    width, multiple = settings.corpora.max_length, _rows_multiple(settings)
+    rows = max(settings.batch_size // width // multiple, 1) * multiple
+    where = training.batch_sharding(mesh)
+
+    def shape(*sizes: int, dtype: Any = np.int32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((rows, *sizes), dtype, sharding=where)
+
+    subwords = (None,) * 4
+    if config.encoder is not None:
+        subwords = shape(width), shape(width, dtype=bool), shape(width), shape(width)
+    words = characters = None
+    if settings.tagger.reads_words:
+        words, characters = shape(width), shape(width, settings.tagger.recurrent.longest)
+    return data.TaggedBatch(*subwords, shape(), shape(width), shape(), shape(), words, characters)
+
+
+def _by_language(scores: Mapping[str, float]) -> dict[str, Any]:
+    languages = {name: score for name, score in scores.items() if name != "macro"}
+    return {"macro": scores["macro"], "languages": languages}
