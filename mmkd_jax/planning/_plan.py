@@ -58,7 +58,7 @@ class Plan:
       exchanges: What chips send one another; None where the compiler has given up.
       seconds: Of a step at best; likewise.
       compile_seconds: Here.
-      total_steps: Of the run.
+      total_steps: Of the run; None where they depend on how much data there is.
     """
 
     topology: Topology
@@ -70,7 +70,14 @@ class Plan:
     exchanges: list[Exchange] | None
     seconds: Roofline | None
     compile_seconds: float
-    total_steps: int
+    total_steps: int | None
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole run at best, where that is known."""
+        if self.seconds is None or self.total_steps is None:
+            return None
+        return self.total_steps * self.seconds.step / 3600
 
     @property
     def fits(self) -> bool:
@@ -120,7 +127,7 @@ class Plan:
             "predicted_mfu": self.mfu,
             "roofline": STATED,
             "pairs_per_second": step and self.batch_size / step,
-            "hours_for_run": step and self.total_steps * step / 3600,
+            "hours_for_run": self.hours,
         }
 
 
@@ -142,7 +149,7 @@ def plan(settings: Any, topology: Topology) -> Plan:
         "batch_size": _examples(shapes.batch),
         "state_bytes": _bytes_of_chip((shapes.state, shapes.frozen)),
         "flops": shapes.method.flops(_full(shapes.batch)),
-        "total_steps": settings.total_steps,
+        "total_steps": None if getattr(settings, "epochs", 0) else settings.total_steps,
     }
     try:
         compiled = lowered.compile()
@@ -199,7 +206,11 @@ def _check_batch(batch: Any, mesh: jax.sharding.Mesh) -> None:
 
 def _full(batch: Any) -> Any:
     """A batch without padding, which is what the step computes whatever it gets."""
-    return jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), batch)
+    full = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), batch)
+    if "lengths" in full._fields:
+        rows, words = full.tags.shape
+        full = full._replace(lengths=np.full(rows, words, np.int32))
+    return full
 
 
 def _bytes_of_chip(tree: Any) -> int:
