@@ -98,12 +98,13 @@ class Plan:
         if self.exchanges is None:
             return None
         total = sum(exchange.bytes for exchange in self.exchanges)
-        across = sum(
-            exchange.bytes
-            for exchange in self.exchanges
-            if training.ACROSS_EXAMPLES in exchange.op_name
-        )
+        across = sum(exchange.bytes for exchange in self.exchanges if self._is_of_vectors(exchange))
         return across / total if total else 0.0
+
+    def _is_of_vectors(self, exchange: Exchange) -> bool:
+        """A row for each example of the whole batch: no gradient of a parameter has that."""
+        named = training.ACROSS_EXAMPLES in exchange.op_name
+        return named and exchange.shape[:1] == (self.batch_size,)
 
     def to_dict(self) -> dict[str, Any]:
         """As json can write it."""
