@@ -60,7 +60,9 @@ def rows(plans: dict[str, dict]) -> list[Row]:
                 note=f"compiled in {one['compile_seconds']:.0f} s",
             )
         )
-        if shape != SHAPES[0]:
+        if not one["fits"]:
+            continue  # the compiler has given up, and knows no more
+        if shape != SHAPES[0] and first["fits"]:
             for metric, of in ((MEMORY, "hbm_bytes_per_chip"), (EXCHANGED, None)):
                 mine, base = (_value(p, of) / GIB for p in (one, first))
                 found.append(Row(case, metric, mine, base, f"{first['chips']} chips", target=FLAT))

@@ -18,8 +18,8 @@ from mmkd_jax.planning._traffic import traffic
 from mmkd_jax.runs import RUNS
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-# What the compiler says when it gives up: of all that a step takes, or of its largest part.
-_TOO_MUCH = re.compile(r"(?:Used |HLO temporaries \()([\d.]+)([KMGT]?)\b")
+# What the compiler says when it gives up: of all that a step takes, or of what lives within it.
+_TOO_MUCH = re.compile(r"(Used |HLO temporaries \()([\d.]+)([KMGT]?)\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,8 @@ def plan(settings: Any, topology: Topology) -> Plan:
         found = _TOO_MUCH.search(str(error))
         if found is None or "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        used = float(found.group(1)) * _UNITS[found.group(2)]
+        said, number, unit = found.groups()
+        used = float(number) * _UNITS[unit] + (0 if said == "Used " else known["state_bytes"])
         seconds = time.perf_counter() - begin
         return Plan(
             **known,
