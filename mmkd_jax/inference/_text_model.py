@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
+from mmkd_jax._json import described_by
 from mmkd_jax.inference._sentence_encoder import mesh_of
 from mmkd_jax.methods import FineTune, FineTuneSettings
 
@@ -185,8 +186,6 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
     Raises:
       FileNotFoundError: There is no head in the folder.
     """
-    import transformers
-
     folder = Path(models.checkpoint_folder(source))
     there = [name for name in _HEADS if (folder / f"{name}.json").is_file()]
     if not there:
@@ -200,14 +199,16 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
     if mesh is not None:
         head = jax.device_put(head, NamedSharding(mesh, PartitionSpec()))
     encoder = {name: params[name] for name in ("embeddings", "layers")}
-    return TextModel(
-        FineTune(FineTuneSettings(**settings["settings"]), config),
-        {"encoder": encoder, "heads": {there[0]: head}},
-        data.SubwordTokenizer(transformers.AutoTokenizer.from_pretrained(folder)),
-        TextReading(**settings["reading"]),
-        settings["task"],
-        tuple(settings["labels"]),
-    )
+    tokenizer = data.SubwordTokenizer(data.load_tokenizer(folder))
+    with described_by(folder / f"{there[0]}.json"):
+        return TextModel(
+            FineTune(FineTuneSettings(**settings["settings"]), config),
+            {"encoder": encoder, "heads": {there[0]: head}},
+            tokenizer,
+            TextReading(**settings["reading"]),
+            settings["task"],
+            tuple(settings["labels"]),
+        )
 
 
 # --- Parts --------------------------------------------------------------------------------------
