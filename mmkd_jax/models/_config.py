@@ -70,7 +70,8 @@ class EncoderConfig:
       scan_layers: One compiled layer in a loop: compiles faster, and stacks the layers'
         parameters at every call. Parameters look the same either way.
       dropout_key: Random bits of dropout: threefry2x32 (the same bits on every machine and
-        under every sharding) or rbg (faster on accelerators).
+        under every sharding) or rbg (faster on accelerators; but each device draws the bits of
+        the whole batch, which is too much for many devices).
     """
 
     vocabulary_size: int

@@ -27,10 +27,12 @@ class Array:
     """An array of a chip's.
 
     Attributes:
+      shape: Of a chip's part.
       bytes: Its size, without padding.
       space: 0 for the large memory; others are on the chip itself.
     """
 
+    shape: tuple[int, ...]
     bytes: int
     space: int
 
@@ -119,9 +121,19 @@ class Program:
                     yield from self._from(called, times, inside_fusions)
 
     def trips(self, loop: Instruction) -> int:
-        """How often a loop turns; 1 where it does not say."""
-        found = _TRIPS.search(loop.attributes)
-        return int(found.group(1)) if found else 1
+        """How often a loop turns: as it says, or as the number says that its counter meets.
+
+        1 where neither is known.
+        """
+        if found := _TRIPS.search(loop.attributes):
+            return int(found.group(1))
+        condition = self.computations[loop.called["condition"]]
+        limits = [
+            int(constant.arguments)
+            for constant in condition.values()
+            if constant.opcode == "constant" and constant.arguments.isdigit()
+        ]
+        return limits[0] if len(limits) == 1 else 1
 
 
 def read_program(text: str) -> Program:
@@ -175,10 +187,9 @@ def arrays(kind: str) -> tuple[Array, ...]:
     found = []
     for match in _ARRAY.finditer(kind):
         name, bits, sizes, layout = match.groups()
-        numbers = [int(size.removeprefix("<=")) for size in sizes.split(",") if size]
+        shape = tuple(int(size.removeprefix("<=")) for size in sizes.split(",") if size)
         width = _BITS[name] if name in _BITS else int(bits or 0)
         space = re.search(r"S\((\d+)\)", layout or "")
-        found.append(
-            Array(math.ceil(math.prod(numbers) * width / 8), int(space.group(1)) if space else 0)
-        )
+        size = math.ceil(math.prod(shape) * width / 8)
+        found.append(Array(shape, size, int(space.group(1)) if space else 0))
     return tuple(found)

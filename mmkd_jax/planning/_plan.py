@@ -18,8 +18,8 @@ from mmkd_jax.planning._traffic import traffic
 from mmkd_jax.runs import RUNS
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-# What the compiler says when it gives up: of all that a step takes, or of its largest part.
-_TOO_MUCH = re.compile(r"(?:Used |HLO temporaries \()([\d.]+)([KMGT]?)\b")
+# What the compiler says when it gives up: of all that a step takes, or of what lives within it.
+_TOO_MUCH = re.compile(r"(Used |HLO temporaries \()([\d.]+)([KMGT]?)\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Plan:
       exchanges: What chips send one another; None where the compiler has given up.
       seconds: Of a step at best; likewise.
       compile_seconds: Here.
-      total_steps: Of the run.
+      total_steps: Of the run; None where they depend on how much data there is.
     """
 
     topology: Topology
@@ -70,7 +70,14 @@ class Plan:
     exchanges: list[Exchange] | None
     seconds: Roofline | None
     compile_seconds: float
-    total_steps: int
+    total_steps: int | None
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole run at best, where that is known."""
+        if self.seconds is None or self.total_steps is None:
+            return None
+        return self.total_steps * self.seconds.step / 3600
 
     @property
     def fits(self) -> bool:
@@ -91,12 +98,13 @@ class Plan:
         if self.exchanges is None:
             return None
         total = sum(exchange.bytes for exchange in self.exchanges)
-        across = sum(
-            exchange.bytes
-            for exchange in self.exchanges
-            if training.ACROSS_EXAMPLES in exchange.op_name
-        )
+        across = sum(exchange.bytes for exchange in self.exchanges if self._is_of_vectors(exchange))
         return across / total if total else 0.0
+
+    def _is_of_vectors(self, exchange: Exchange) -> bool:
+        """A row for each example of the whole batch: no gradient of a parameter has that."""
+        named = training.ACROSS_EXAMPLES in exchange.op_name
+        return named and exchange.shape[:1] == (self.batch_size,)
 
     def to_dict(self) -> dict[str, Any]:
         """As json can write it."""
@@ -108,6 +116,7 @@ class Plan:
             "batch_size": self.batch_size,
             "hbm_bytes_per_chip": self.hbm_bytes,
             "hbm_limit": int(self.topology.tpu.hbm),
+            "state_bytes": self.state_bytes,
             "hbm": self.memory and dataclasses.asdict(self.memory),
             "fits": self.fits,
             "flops_per_step": self.flops,
@@ -119,7 +128,7 @@ class Plan:
             "predicted_mfu": self.mfu,
             "roofline": STATED,
             "pairs_per_second": step and self.batch_size / step,
-            "hours_for_run": step and self.total_steps * step / 3600,
+            "hours_for_run": self.hours,
         }
 
 
@@ -141,7 +150,7 @@ def plan(settings: Any, topology: Topology) -> Plan:
         "batch_size": _examples(shapes.batch),
         "state_bytes": _bytes_of_chip((shapes.state, shapes.frozen)),
         "flops": shapes.method.flops(_full(shapes.batch)),
-        "total_steps": settings.total_steps,
+        "total_steps": None if getattr(settings, "epochs", 0) else settings.total_steps,
     }
     try:
         compiled = lowered.compile()
@@ -149,7 +158,8 @@ def plan(settings: Any, topology: Topology) -> Plan:
         found = _TOO_MUCH.search(str(error))
         if found is None or "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        used = float(found.group(1)) * _UNITS[found.group(2)]
+        said, number, unit = found.groups()
+        used = float(number) * _UNITS[unit] + (0 if said == "Used " else known["state_bytes"])
         seconds = time.perf_counter() - begin
         return Plan(
             **known,
@@ -198,7 +208,11 @@ def _check_batch(batch: Any, mesh: jax.sharding.Mesh) -> None:
 
 def _full(batch: Any) -> Any:
     """A batch without padding, which is what the step computes whatever it gets."""
-    return jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), batch)
+    full = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), batch)
+    if "lengths" in full._fields:
+        rows, words = full.tags.shape
+        full = full._replace(lengths=np.full(rows, words, np.int32))
+    return full
 
 
 def _bytes_of_chip(tree: Any) -> int:

@@ -46,8 +46,8 @@ def _speed(plan: Plan) -> list[tuple[str, str]]:
         ("  links", f"{1e3 * seconds.links:.1f} ms"),
         ("  network", f"{1e3 * seconds.network:.1f} ms"),
         ("MFU at best", f"{plan.mfu:.1%}"),
-        ("pairs a second", f"{plan.batch_size / seconds.step:,.0f}"),
-        ("the whole run", f"{plan.total_steps * seconds.step / 3600:,.1f} h"),
+        ("examples a second", f"{plan.batch_size / seconds.step:,.0f}"),
+        ("the whole run", f"{plan.hours:,.1f} h" if plan.hours else "as long as its data are"),
         ("  where a step is", STATED),
     ]
 

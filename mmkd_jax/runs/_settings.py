@@ -30,7 +30,7 @@ class ComputingSettings:
       attention: "xla", or "cudnn" on a GPU.
       remat: What a backward pass computes anew: none, dots, full.
       scan_layers: Compiles one layer instead of all.
-      dropout_key: threefry2x32 or rbg.
+      dropout_key: threefry2x32, or on few devices rbg.
     """
 
     dropout: float = 0.1

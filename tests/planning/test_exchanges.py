@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from mmkd_jax.planning._collectives import Exchange, by_kind, exchanges
-from mmkd_jax.planning._hlo import arrays, read_program
+from mmkd_jax.planning._collectives import Exchange, _group, by_kind, exchanges
+from mmkd_jax.planning._hlo import Instruction, arrays, read_program
 from mmkd_jax.planning._traffic import traffic
 
 DEVICES = 8
@@ -59,10 +59,10 @@ CASES = {
 @pytest.mark.parametrize("kind", CASES)
 def test_kinds(kind, mesh):
     function, size, sent = CASES[kind]
-    [exchange] = found_in(function, mesh)
-    assert (exchange.kind, exchange.bytes) == (kind, size)
-    assert exchange.sent == sent
-    assert exchange.sent_to_slices == 0
+    found = found_in(function, mesh)
+    assert by_kind(found) == {kind: size}
+    assert sum(exchange.sent for exchange in found) == sent
+    assert not any(exchange.sent_to_slices for exchange in found)
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -102,6 +102,40 @@ def test_where_it_comes_from(mesh):
 
     [exchange] = found_in(named, mesh)
     assert "a_name" in exchange.op_name
+
+
+@pytest.mark.parametrize(
+    ("groups", "members"),
+    [
+        ("{{0,2},{1,3}}", [0, 2]),
+        ("[2,2]<=[4]", [0, 1]),
+        ("[2,2]<=[2,2]T(1,0)", [0, 2]),
+        ("mesh['a'=2,'b'=2] {'b'}", [0, 1]),
+        ("mesh['a'=2,'b'=2] {'a'}", [0, 2]),
+        ("mesh['a'=2,'b'=2] {'a','b'}", [0, 1, 2, 3]),
+        ("mesh['a'=8] {'a':(2)4}", [0, 1, 2, 3]),
+        ("mesh['a'=8] {'a':(1)2}", [0, 4]),
+    ],
+)
+def test_groups(groups, members):
+    attributes = f", replica_groups={groups}, to_apply=%add"
+    instruction = Instruction("a", "all-reduce", (), "%b", attributes, False)
+    assert _group(instruction, 8).tolist() == members
+
+
+def test_arrays_that_were_put_together_come_apart(mesh):
+    """Each keeps its own shape, and the name of what has made it."""
+
+    def both(x):
+        with jax.named_scope("one"):
+            first = jnp.sin(x)
+        with jax.named_scope("other"):
+            second = jnp.cos(x).sum(axis=0)
+        return jax.lax.psum(first, "inner") + jax.lax.psum(second, "inner")[None]
+
+    found = {exchange.shape: exchange for exchange in found_in(both, mesh)}
+    assert found.keys() == {(ROWS, COLUMNS), (COLUMNS,)}
+    assert found[ROWS, COLUMNS].bytes == SHARD and found[COLUMNS,].bytes == SHARD / ROWS
 
 
 def test_one_device_sends_nothing():
