@@ -106,24 +106,10 @@ def evaluate(
 
 
 def report(scores: Mapping[str, Any]) -> str:
-    """The scores for a terminal, rounded: as Markdown where there are several a language."""
+    """The scores as Markdown, rounded."""
     from mmkd_jax import evaluation
 
-    if scores["task"] == "tagging":
-        return table(scores)
     parts = [evaluation.task_table({scores["task"]: scores})]
     if "layers" in scores:
         parts.append(layers_table(scores["layers"]))
     return "\n\n".join(parts)
-
-
-def table(scores: Mapping[str, Any]) -> str:
-    """The scores as plain text, rounded."""
-    rows = [(scores["metric"], "")]
-    for label, group in (("", scores), ("zero-shot ", scores.get("zero_shot", {}))):
-        languages = group.get("languages", {})
-        rows += [(label + language, f"{score:.2f}") for language, score in languages.items()]
-        if languages:
-            rows.append((label + "macro", f"{group['macro']:.2f}"))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {score:>6}".rstrip() for name, score in rows)

@@ -32,6 +32,8 @@ def prepare(
     """Prepares the pairs of a run into a folder; returns the exit code."""
     from mmkd_jax.runs import RUNS
 
+    if not hasattr(settings, "pairs"):
+        raise ValueError(f"a config of method {settings.method!r} has no pairs to prepare")
     pairs = dataclasses.replace(settings.pairs, folder=out)
     run = RUNS[settings.method](dataclasses.replace(settings, pairs=pairs), Path(out))
     manifest = run.prepare(part, parts, beam)
