@@ -27,6 +27,9 @@ ASKED = [
     Question("a mat", CONTEXT, (), (), "en", "1"),
     Question("who", FIRST[0], (), (), "en", "2"),
 ]
+    Question("a mat", CONTEXT, (), (), "en", "1"),
+    Question("who", FIRST[0], (), (), "en", "2"),
+]
 
 
 @pytest.fixture(scope="module")
