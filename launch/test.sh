@@ -8,6 +8,7 @@
 # The first run makes .venv in the checkout and installs into it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source launch/shell.sh
 source launch/venv.sh
 
 make_venv test '[test]'

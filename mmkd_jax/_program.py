@@ -13,6 +13,8 @@ from pathlib import Path
 from absl import app
 from absl import logging as absl_logging
 
+from mmkd_jax._text import shown
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -27,7 +29,7 @@ def messages(name: str) -> Iterator[None]:
     except Exception as error:
         if not _is_message(error):
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(shown(f"{name}: {error}", kept="\n"))
 
 
 def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> None:
@@ -54,7 +56,7 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
         # What libraries log in passing is not for the one who waits for the run.
         absl_logging.set_verbosity(absl_logging.WARNING)
         ours = logging.StreamHandler()
-        ours.setFormatter(logging.Formatter("%(message)s"))
+        ours.setFormatter(_Formatter("%(message)s"))
         logger = logging.getLogger("mmkd_jax")
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
@@ -63,6 +65,13 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
         sys.exit(main(arguments[1:]) if takes_paths else main())
 
     app.run(run, flags_parser=parse)
+
+
+class _Formatter(logging.Formatter):
+    """What is logged may quote anyone's files: nothing of it steers the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record), kept="\n")
 
 
 def part_of(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ A config file has a function `get_config` that starts from `defaults` and change
 import dataclasses
 import difflib
 import importlib.util
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ def defaults(method: str = "mmkd") -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(_plain(_defaults_of(_run(method).settings_type))).lock()
 
 
-def read(config: Mapping[str, Any] | ml_collections.ConfigDict) -> Any:
+def read(config: Any) -> Any:
     """The settings of a run, checked.
 
     Args:
@@ -47,6 +48,8 @@ def read(config: Mapping[str, Any] | ml_collections.ConfigDict) -> Any:
     Raises:
       ConfigError: If a field is unknown, of another type, or contradicts another one.
     """
+    if not isinstance(config, Mapping | ml_collections.ConfigDict):
+        raise ConfigError(f"a config must be a group of fields, got {type(config).__name__}")
     plain = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
     return build(_run(plain.get("method", "mmkd")).settings_type, plain)
 
@@ -89,7 +92,7 @@ def build(kind: type[Settings], values: Mapping[str, Any], where: str = "config"
 
 
 def _run(method: Any) -> Any:
-    if method not in RUNS:
+    if not isinstance(method, str) or method not in RUNS:
         raise ConfigError(f"config.method {method!r} is unknown{_meant(str(method), RUNS)}")
     return RUNS[method]
 
@@ -131,6 +134,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if hint is not Any and (not isinstance(value, hint) or (hint is int and value is True)):
         raise ConfigError(f"{where} must be {hint.__name__}, got {value!r}")
+    if isinstance(value, float) and math.isnan(value):
+        raise ConfigError(f"{where} must be a number, got {value!r}")
     return value
 
 

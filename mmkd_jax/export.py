@@ -6,11 +6,11 @@ A run that has finished has done this by itself, into ``workdir/student``; this 
 on, for other steps (``--step``, "best", "latest" or a number) and other precisions (``--dtype``).
 """
 
-import json
 from pathlib import Path
 
 from absl import flags
 
+from mmkd_jax._json import read_json
 from mmkd_jax._program import messages, start
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of the run.")
@@ -27,7 +27,7 @@ def export(workdir: str, out: str, step: str = "latest", dtype: str = "float32")
     folder = Path(workdir)
     if not (folder / "config.json").exists():
         raise FileNotFoundError(f"{folder} is no workdir: it has no config.json")
-    settings = config.read(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    settings = config.read(read_json(folder / "config.json"))
     run = RUNS[settings.method](settings, folder)
     mesh = training.make_mesh(training.MeshSettings())
     with training.Checkpoints(folder / "checkpoints") as checkpoints:

@@ -1,9 +1,10 @@
 """Writes what a run has come to as a page that opens anywhere.
 
     python -m mmkd_jax.report runs/quickstart
-    python -m mmkd_jax.report DIR --out=quickstart.html
+    python -m mmkd_jax.report DIR OTHER_DIR ... --out=compared.html
 
-A run that goes on at the moment may be looked at too.
+The page is about the first run; the scores and curves of the others stand beside its own. A run
+that goes on at the moment may be looked at too.
 """
 
 import sys
@@ -12,23 +13,25 @@ from absl import flags
 
 from mmkd_jax._program import start
 
-_OUT = flags.DEFINE_string("out", None, "The file to write; by default report.html in the workdir.")
+_OUT = flags.DEFINE_string(
+    "out", None, "The file to write; by default report.html in the first workdir."
+)
 
 
-def report(workdir: str, out: str | None = None) -> int:
+def report(workdir: str, *others: str, out: str | None = None) -> int:
     """Writes the report and says where it is; returns the exit code."""
     from mmkd_jax import evaluation
 
-    print(evaluation.write_report(workdir, out))
+    print(evaluation.write_report(workdir, out, others=others))
     return 0
 
 
 def main(arguments: list[str]) -> int:
     """The program."""
-    if len(arguments) != 1:
-        sys.exit(f"report: name the workdir of one run, got {len(arguments)} arguments")
+    if not arguments:
+        sys.exit("report: name the workdir of a run, and of others to compare it with")
     try:
-        return report(arguments[0], _OUT.value)
+        return report(*arguments, out=_OUT.value)
     except OSError as error:
         sys.exit(f"report: {error}")
 

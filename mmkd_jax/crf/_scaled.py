@@ -66,7 +66,7 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
 
     def forward(carry, kernel, factor, t):
         before, mass = carry
-        reached = jnp.where(t == 0, 1.0, _product(before, kernel))
+        reached = jnp.where(t == 0, 1.0, product(before, kernel))
         # Dividing the factor by the mass of the step before, rather than this message by its own
         # mass, leaves XLA one loop over the tags to fuse.
         after = reached * (factor * _reciprocal(jnp.maximum(mass, tiny)))
@@ -74,7 +74,7 @@ def messages(unary: Float[Array, "B T N"], kernel: Array, lengths: Int[Array, "B
 
     def backward(carry, kernel, factor, t):
         weight, mass = carry
-        message = (_product(weight, kernel) + floor) * _reciprocal(jnp.maximum(mass, tiny))
+        message = (product(weight, kernel) + floor) * _reciprocal(jnp.maximum(mass, tiny))
         message = jnp.where(t >= last_step, 1.0, message)
         weight = factor * message
         return (weight, weight.sum(axis=-1, keepdims=True)), message
@@ -136,7 +136,7 @@ def exp_transitions(transitions: Array) -> tuple[Array, Array]:
     return jnp.exp(transitions - largest), largest[..., 0, 0]
 
 
-def _product(vectors: Float[Array, "B N"], kernel: Float[Array, "#B N N"]) -> Float[Array, "B N"]:
+def product(vectors: Float[Array, "B N"], kernel: Float[Array, "#B N N"]) -> Float[Array, "B N"]:
     tags = kernel.shape[-1]
     if tags <= UNROLL_UP_TO:
         return sum(vectors[:, i : i + 1] * kernel[:, i] for i in range(tags))

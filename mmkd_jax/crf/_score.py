@@ -1,7 +1,11 @@
 """The score of given tags, and their probability."""
 
+import math
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Integer
 
 from mmkd_jax.crf._chain import (
@@ -84,6 +88,67 @@ def batch_score(batch: Batch, tags: Integer[Array, "B T"]) -> Float[Array, "B"]:
     pairs = jnp.where(legal[:, :-1] & legal[:, 1:], pairs, 0.0).sum(axis=1)
     impossible = (inside & ~legal).any(axis=1)
     return unary + pairs + jnp.where(impossible, -jnp.inf, 0.0)
+
+
+def path_counts(
+    batch: Batch, paths: Integer[Array, "B K T"], weights: Float[Array, "B K"]
+) -> tuple[Float[Array, "B T N"], Array]:
+    """How often paths use each score, by weight: the derivative of their weighted scores.
+
+    Tags that are none count for nothing. The counts of transitions are [B, N, N], summed over
+    time, or [B, T-1, N, N] where there is a matrix a step.
+    """
+    steps, tags = batch.unary.shape[1:]
+    legal = is_inside(batch.lengths, steps)[:, None] & (paths >= 0) & (paths < tags)
+    paths = jnp.where(legal, paths, -1)
+    sizes = {"tags": tags, "per_step": batch.transitions.ndim == 4}
+    # A CPU adds up one by one faster than it multiplies what is mostly zeros; the others do not,
+    # and not in the same order each time.
+    return lax.platform_dependent(
+        paths,
+        weights,
+        cpu=partial(counted_one_by_one, **sizes),
+        default=partial(counted_by_products, **sizes),
+    )
+
+
+def counted_by_products(
+    paths: Integer[Array, "B K T"], weights: Float[Array, "B K"], tags: int, per_step: bool
+) -> tuple[Float[Array, "B T N"], Array]:
+    """`path_counts` as a product of matrices of zeros and ones; -1 counts for nothing."""
+    chosen = paths[..., None] == jnp.arange(tags)[None, None, None]
+    weighted = jnp.where(chosen, weights[..., None, None], 0.0)
+    pairs = jnp.einsum(
+        f"bkti,bktj->{'btij' if per_step else 'bij'}",
+        weighted[:, :, :-1],
+        chosen[:, :, 1:].astype(weighted.dtype),
+        precision=lax.Precision.HIGHEST,
+    )
+    return weighted.sum(axis=1), pairs
+
+
+def counted_one_by_one(
+    paths: Integer[Array, "B K T"], weights: Float[Array, "B K"], tags: int, per_step: bool
+) -> tuple[Float[Array, "B T N"], Array]:
+    """`path_counts` as histograms; -1 counts for nothing."""
+    steps = paths.shape[-1]
+    weights = jnp.broadcast_to(weights[..., None], paths.shape)
+
+    def histogram(cells, weights, legal, shape):
+        def of_one(cells, weights):
+            return jnp.zeros(math.prod(shape), weights.dtype).at[cells].add(weights)
+
+        full = jax.vmap(of_one)(jnp.where(legal, cells, 0), jnp.where(legal, weights, 0.0))
+        return full.reshape(len(paths), *shape)
+
+    time = jnp.arange(steps)[None, None]
+    unary = histogram(time * tags + paths, weights, paths >= 0, (steps, tags))
+    before, after = paths[..., :-1], paths[..., 1:]
+    cells, shape = before * tags + after, (tags, tags)
+    if per_step:
+        cells, shape = cells + time[..., :-1] * tags**2, (steps - 1, *shape)
+    legal = (before >= 0) & (after >= 0)
+    return unary, histogram(cells, weights[..., :-1], legal, shape)
 
 
 @jax.custom_vjp

@@ -100,6 +100,7 @@ from mmkd_jax.data._texts import (
     text_batch_shapes,
     tokenize_texts,
 )
+from mmkd_jax.data._tokenizers import load_tokenizer
 from mmkd_jax.data._views import (
     PairBatch,
     PairShape,
@@ -170,6 +171,7 @@ __all__ = [
     "layout_of",
     "load_outputs",
     "load_pairs",
+    "load_tokenizer",
     "open_sources",
     "open_tagged",
     "open_texts",

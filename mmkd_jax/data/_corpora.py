@@ -5,6 +5,8 @@ import difflib
 import hashlib
 import inspect
 import json
+import sys
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -149,13 +151,17 @@ def open_one(
     if missing := [key for key in ("reader", "language") if not spec.get(key)]:
         raise ValueError(f"{where} lacks {' and '.join(missing)}")
     kind, language, limit = spec["reader"], spec["language"], spec.get("limit")
-    if kind not in readers:
+    if not isinstance(language, str):
+        raise ValueError(f"{where} must have a text as its language, got {language!r}")
+    if not isinstance(kind, str) or kind not in readers:
         raise ValueError(f"{where} has a reader that there is not, {_meant(kind, readers)}")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (not isinstance(limit, int) or not 1 <= limit <= sys.maxsize):
         raise ValueError(f"{where} must have a limit of at least 1, got {limit!r}")
     if spec.get("on_error", "raise") not in ("raise", "skip"):
         raise ValueError(f"{where} must have on_error raise or skip, got {spec['on_error']!r}")
     part, share = spec.get("part"), spec.get("held_out", 0.0)
+    if not isinstance(share, int | float) or not isinstance(part, str | None):
+        raise ValueError(f"{where} must have part and held_out like train and 0.1, got {spec!r}")
     if part not in (None, *_PARTS) or (part is None) != (share == 0.0) or not 0 <= share < 1:
         raise ValueError(
             f"{where} must have a part, train or held_out, and a share held_out between 0 and 1, "
@@ -204,6 +210,20 @@ def _check_arguments(where: str, kind: str, reader: Reader, arguments: dict[str,
     ]
     if lacking:
         raise ValueError(f"{where} lacks {' and '.join(lacking)}, which {kind} needs")
+    hints = typing.get_type_hints(reader.read)
+    for name, value in arguments.items():
+        if not _fits(value, hints[name]):
+            raise ValueError(f"{where} has a {name} that {kind} cannot use, {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from a config can be an argument of this type."""
+    kinds = [typing.get_origin(kind) or kind for kind in typing.get_args(hint) or (hint,)]
+    if typing.get_origin(hint) is Mapping:
+        kinds = [Mapping]
+    if Path in kinds and isinstance(value, str | Path):
+        return True  # texts are made into paths later
+    return type(value) in kinds or (Mapping in kinds and isinstance(value, Mapping))
 
 
 def _meant(name: Any, names: Iterable[str]) -> str:

@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmkd_jax._json import read_json
 from mmkd_jax.data._encoded import EncodedPairs, Layout, encode_pairs, layout_of
-from mmkd_jax.data._shards import ShardedRecords
+from mmkd_jax.data._shards import ShardedRecords, damaged
 from mmkd_jax.data._subwords import SubwordTokenizer
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+_SETTINGS = {"format", "teacher", "student", "max_length", "sources", "shards", "layout"}
 _AT_ONCE = 2000  # pairs that are tokenised together
 _AHEAD = 2  # parts that are tokenised at the same time
 
@@ -173,7 +175,7 @@ def load_pairs(
     path = folder / MANIFEST
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: preparation has not begun, or not finished")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = _with_settings(path)
     settings = manifest["settings"]
     wanted = {"teacher": teacher, "student": student}
     hashes = {name: tokenizer.hash for name, tokenizer in wanted.items() if tokenizer is not None}
@@ -183,7 +185,7 @@ def load_pairs(
     for file in files:
         if not file.exists():
             raise FileNotFoundError(f"{file} is not there, though {path} says that it was written")
-    lengths = [np.load(shard_file(folder, i, shards, "npy")) for i in range(shards)]
+    lengths = [_read_lengths(shard_file(folder, i, shards, "npy")) for i in range(shards)]
     return Prepared(
         ShardedRecords(files, [len(part) for part in lengths]),
         np.concatenate(lengths),
@@ -192,6 +194,25 @@ def load_pairs(
         settings["max_length"],
         manifest["left_out"],
     )
+
+
+def _with_settings(path: Path) -> dict[str, Any]:
+    """A manifest, or the counts of a shard."""
+    content = read_json(path)
+    settings = content.get("settings")
+    if not isinstance(settings, dict) or not settings.keys() >= _SETTINGS:
+        raise damaged(str(path), "it does not say how it was prepared")
+    return content
+
+
+def _read_lengths(path: Path) -> np.ndarray:
+    try:
+        lengths = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise damaged(str(path), str(error)) from None
+    if lengths.ndim != 2 or lengths.shape[1] != 4 or lengths.dtype != np.uint16:
+        raise damaged(str(path), f"it holds {lengths.dtype} {list(lengths.shape)}")
+    return lengths
 
 
 def settings_of(
@@ -232,8 +253,7 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """ValueError if anything in the folder was prepared in another way."""
     for path in [folder / MANIFEST, *sorted(folder.glob("pairs-*.json"))]:
         if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            compare_settings(str(path), content["settings"], settings)
+            compare_settings(str(path), _with_settings(path)["settings"], settings)
 
 
 def enumerate_pairs(sources: Sequence[Source]) -> Iterator[tuple[int, tuple]]:
@@ -297,7 +317,7 @@ def write_manifest(folder: Path, settings: dict[str, Any]) -> Path | None:
     files = [shard_file(folder, i, shards, "json") for i in range(shards)]
     if not all(file.exists() for file in files):
         return None
-    counts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    counts = [read_json(file) for file in files]
     _write_json(folder / MANIFEST, manifest_of(settings, counts))
     return folder / MANIFEST
 

@@ -64,10 +64,9 @@ def open_tagged(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") 
     ================  ==========================================================================
 
     (see `read_conll` and its like), and may have ``labels``: False takes the tags away, so that the
-    sentences are raw text; ``without_fold``, [i, k]: those are left out that `fold_of` puts into the
-    i-th of k folds; and ``on_error``, ``limit``, ``part`` and ``held_out``, as for
-    `open_sources`: what is held out depends on the words of a sentence alone. Spans come in BIO,
-    whatever scheme a file has.
+    sentences are raw text; ``without_fold``, [i, k]: leaves out what `fold_of` puts into fold i of
+    k; and ``on_error``, ``limit``, ``part`` and ``held_out``, as for `open_sources`: what is held
+    out depends on the words of a sentence alone. Spans come in BIO, whatever scheme a file has.
 
     Args:
       specs: descriptions by the sources' names.

@@ -8,6 +8,7 @@ from mmkd_jax.evaluation._agreement import (
     spearman,
 )
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
+from mmkd_jax.evaluation._calibration import Calibration, calibration
 from mmkd_jax.evaluation._probe import (
     anisotropy,
     representation_similarity,
@@ -15,9 +16,12 @@ from mmkd_jax.evaluation._probe import (
     teacher_agreement,
 )
 from mmkd_jax.evaluation._report import write_report, write_versions
+from mmkd_jax.evaluation._resources import resource_class
 from mmkd_jax.evaluation._retrieval import retrieval_accuracy, retrieval_by_language
+from mmkd_jax.evaluation._retrieval_details import write_retrieval_details
 from mmkd_jax.evaluation._summary import summary_table
 from mmkd_jax.evaluation._tagging import SpanCounts, span_counts, tag_accuracy, tagging_scores
+from mmkd_jax.evaluation._tagging_details import hard_sentences, write_tagging_details
 from mmkd_jax.evaluation._task_results import over_seeds, task_table
 from mmkd_jax.evaluation._text_tasks import (
     LITERATURE,
@@ -30,6 +34,7 @@ from mmkd_jax.evaluation._text_tasks import (
 
 __all__ = [
     "AnswerScore",
+    "Calibration",
     "LITERATURE",
     "SpanCounts",
     "TEXT_TASKS",
@@ -38,12 +43,15 @@ __all__ = [
     "anisotropy",
     "answer_score",
     "answer_scores",
+    "calibration",
     "cosines",
+    "hard_sentences",
     "normal_answer",
     "over_seeds",
     "pair_correlation",
     "pearson",
     "representation_similarity",
+    "resource_class",
     "retrieval_accuracy",
     "retrieval_by_language",
     "score_texts",
@@ -58,5 +66,7 @@ __all__ = [
     "text_results",
     "texts_and_labels",
     "write_report",
+    "write_retrieval_details",
+    "write_tagging_details",
     "write_versions",
 ]

@@ -51,7 +51,7 @@ def retrieval_accuracy(source: ArrayLike, target: ArrayLike, margin: bool = Fals
             "source and target must be [n, D], the same for both, got "
             f"{source.shape} and {target.shape}"
         )
-    return _accuracy(source, target, np.arange(len(target)), margin)
+    return accuracy_of(source, target, np.arange(len(target)), margin)
 
 
 def retrieval_by_language(
@@ -99,26 +99,26 @@ def retrieval_by_language(
         english, others = map(list, zip(*rows, strict=True))
         ours = english_vectors[[numbers[text] for text in english]]
         theirs = np.asarray(encode(others))
-        one = _accuracy(theirs, ours, _names(english), margin)
-        other = _accuracy(ours, theirs, _names(others), margin)
+        one = accuracy_of(theirs, ours, numbered(english), margin)
+        other = accuracy_of(ours, theirs, numbered(others), margin)
         for direction, share in zip(found, (one, other, (one + other) / 2), strict=True):
             found[direction][name] = share
     return {key: row | {"mean": float(np.mean(list(row.values())))} for key, row in found.items()}
 
 
-def _names(texts: list[str]) -> np.ndarray:
+def numbered(texts: list[str]) -> np.ndarray:
     """A number for each text, the same for the same ones."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(text, number) for number, text in enumerate(texts)])
 
 
-def _accuracy(
+def accuracy_of(
     source: np.ndarray, target: np.ndarray, names: Int[np.ndarray, " n"], margin: bool
 ) -> float:
     """How many rows find a row that has the name of that of their number."""
     if not len(source):
         return float("nan")
-    source, target = _unit(source), _unit(target)
+    source, target = unit_rows(source), unit_rows(target)
     if margin:
         near_source, near_target = _near(source, target), _near(target, source)
     right = np.full(len(source), -np.inf, np.float32)
@@ -155,7 +155,8 @@ def _blocks(
             yield rows, columns, source[rows] @ target[columns].T
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """The vectors in float32 and of length 1; zero vectors stay zero."""
     vectors = vectors.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)

@@ -224,11 +224,9 @@ def load_encoder(
       ValueError: If the folder asks for vectors that are not known here, and ``vectors`` is not
         given.
     """
-    import transformers
-
     folder = models.checkpoint_folder(source)
     config, params = models.load_pretrained(folder, **overrides)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = data.load_tokenizer(folder)
     layout = models.read_sentence_layout(folder, vectors)
     if layout.vectors is None:
         _LOG.info("%s does not say what the vector of a sentence is: taking the mean", folder)

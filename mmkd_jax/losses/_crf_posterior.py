@@ -1,10 +1,13 @@
 """Distillation of the probabilities of single tags, given the whole sentence."""
 
+import dataclasses
+
 import jax
 from jaxtyping import Array, Float
 
-from mmkd_jax import crf
 from mmkd_jax.crf import LinearChain
+from mmkd_jax.crf._chain import as_batch
+from mmkd_jax.crf._log_marginals import log_scores
 from mmkd_jax.losses._chains import check_chains, inside, widened
 from mmkd_jax.losses._checks import check_temperature
 from mmkd_jax.losses._tempered import tempered_kl
@@ -59,8 +62,10 @@ def crf_posterior(
 
 @jax.jit
 def _crf_posterior(student: LinearChain, teacher: LinearChain, temperature: Array) -> Array:
-    student = LinearChain(
-        student.emissions, student.transitions, student.start, student.end, teacher.lengths
+    student = dataclasses.replace(student, lengths=teacher.lengths)
+    # Up to a constant a step, which falls out when they are divided by the temperature.
+    log_q, log_p = (
+        log_scores(as_batch(widened(chain))).reshape(chain.emissions.shape)
+        for chain in (student, teacher)
     )
-    log_q, log_p = (crf.log_marginals(widened(chain)) for chain in (student, teacher))
     return tempered_kl(log_q, log_p, inside(teacher), temperature)

@@ -1,13 +1,16 @@
 """Distillation by the teacher's best tag sequences."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Integer
 
-from mmkd_jax import crf
 from mmkd_jax.crf import LinearChain
-from mmkd_jax.crf._chain import check
-from mmkd_jax.losses._chains import inside
+from mmkd_jax.crf._chain import Batch, as_batch, check, is_inside
+from mmkd_jax.crf._forward_backward import forward_backward
+from mmkd_jax.crf._score import batch_score, path_counts
 from mmkd_jax.losses._checks import check_floats, check_integers
 
 
@@ -70,15 +73,45 @@ def crf_top_k(
     check_integers(paths, "paths", "[..., K, T]", (*leading, count, steps))
     if weights is not None:
         check_floats(weights, "weights", "[..., K]", (*leading, count))
-    # What does not depend on K, log Z, is not mapped, and computed once.
-    log_probs = jax.vmap(crf.log_prob, in_axes=(None, -2), out_axes=-1)(student, paths)
+    batch, paths = as_batch(student), jnp.reshape(paths, (math.prod(leading), count, steps))
+    here = is_inside(batch.lengths, steps)[:, None]
     if weights is None:
-        exists = ((paths >= 0) & inside(student)[..., None, :]).any(axis=-1)
-        weights = _alike(exists, log_probs.dtype)
-    weights = weights.astype(log_probs.dtype)
+        weights = _alike(((paths >= 0) & here).any(axis=-1), batch.unary.dtype)
+    weights = jnp.reshape(weights, paths.shape[:2]).astype(batch.unary.dtype)
+    return _cross_entropy(batch, paths, weights).reshape(leading)
+
+
+def _cross_entropy(
+    batch: Batch, paths: Integer[Array, "B K T"], weights: Float[Array, "B K"]
+) -> Float[Array, "B"]:
+    """Σ_k w_k (log Z - s(path k)), of how often each score is used by all paths together."""
+    log_z = forward_backward(batch.unary, batch.transitions, batch.lengths).log_z
+    possible = (log_z > -jnp.inf)[:, None]
     counted = weights != 0
-    terms = weights * -jnp.where(counted, log_probs, 0.0)
-    return jnp.where(counted, terms, 0.0).sum(axis=-1)
+    counts = path_counts(batch, paths, jnp.where(counted & possible, weights, 0.0))
+    value = jnp.where(possible & counted, weights, 0.0).sum(axis=1) * _finite(log_z)
+    for number, scores in zip(counts, (batch.unary, batch.transitions), strict=True):
+        value = value - (number * _finite(scores)).sum(axis=tuple(range(1, number.ndim)))
+    infinite = counted & (_impossible(batch, paths) | ~possible)
+    sign = jnp.where(weights > 0, jnp.inf, -jnp.inf)
+    return value + jnp.where(infinite, sign, 0.0).sum(axis=1)
+
+
+def _impossible(batch: Batch, paths: Integer[Array, "B K T"]) -> Bool[Array, "B K"]:
+    """Which paths the student forbids. They are looked for one by one where there can be any."""
+    steps, tags = batch.unary.shape[1:]
+    illegal = is_inside(batch.lengths, steps)[:, None] & ((paths < 0) | (paths >= tags))
+    forbids = [(scores == -jnp.inf).any() for scores in (batch.unary, batch.transitions)]
+
+    def look():
+        scores = jax.vmap(batch_score, (None, 1), 1)(lax.stop_gradient(batch), paths)
+        return scores == -jnp.inf
+
+    return lax.cond(forbids[0] | forbids[1], look, lambda: illegal.any(axis=-1))
+
+
+def _finite(scores: Array) -> Array:
+    return jnp.where(scores > -jnp.inf, scores, 0.0)
 
 
 def _alike(exists: Bool[Array, "*batch K"], dtype: jnp.dtype) -> Float[Array, "*batch K"]:

@@ -153,7 +153,7 @@ def _matrices(index: Int[Array, "B N"], student: LinearChain) -> Array:
 
 
 def _inside(chain: LinearChain) -> Array:
-    return jnp.arange(chain.emissions.shape[1]) < chain.lengths[:, None]
+    return jnp.arange(chain.emissions.shape[1])[None] < chain.lengths[:, None]
 
 
 def _log(values: Array) -> Array:

@@ -225,7 +225,7 @@ class Structured:
         recurrent = self.tagger.recurrent
         return models.Tagger(self.tagger).apply(
             {"params": params},
-            jnp.arange(batch.tags.shape[1]) < batch.lengths[:, None],
+            _inside(batch),
             **({} if self.tagger.encoder is None else _subwords(batch)),
             words=batch.words if recurrent is not None and recurrent.words else None,
             characters=batch.characters if recurrent is not None and recurrent.characters else None,
@@ -279,7 +279,10 @@ def _subwords(batch: TaggedBatch) -> dict[str, Array]:
     return {"ids": batch.ids, "mask": batch.mask, "word_of": batch.word_of}
 
 
+def _inside(batch: TaggedBatch) -> Bool[Array, "B W"]:
+    return jnp.arange(batch.tags.shape[1])[None] < batch.lengths[:, None]
+
+
 def _labelled(batch: TaggedBatch) -> Bool[Array, "B"]:
     """Which sentences have a tag for each word."""
-    behind = jnp.arange(batch.tags.shape[1]) >= batch.lengths[:, None]
-    return (batch.lengths > 0) & (behind | (batch.tags >= 0)).all(axis=-1)
+    return (batch.lengths > 0) & ((batch.tags >= 0) | ~_inside(batch)).all(axis=-1)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+
+from mmkd_jax._json import read_json
 
 SEPARATOR = "/"  # between the names of nested dicts
 
@@ -59,6 +62,7 @@ def load_head(directory: str | Path, name: str) -> tuple[dict, dict]:
 
     Raises:
       FileNotFoundError: There is no such head; the message names those that are there.
+      ValueError: A file is damaged.
     """
     directory = Path(directory)
     weights, config = (directory / f"{name}.{kind}" for kind in ("safetensors", "json"))
@@ -68,13 +72,21 @@ def load_head(directory: str | Path, name: str) -> tuple[dict, dict]:
             raise FileNotFoundError(
                 f"{path}: not there. Heads in this folder: {', '.join(there) or 'none'}"
             )
-    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings = read_json(config)
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is no safetensors file, or is damaged: {error}") from None
     nested: dict = {}
-    for key, value in load_file(weights).items():
+    for key, value in tensors.items():
         *parents, last = key.split(SEPARATOR)
         branch = nested
         for parent in parents:
             branch = branch.setdefault(parent, {})
+            if not isinstance(branch, dict):
+                raise ValueError(f"{weights}: {key} is below a tensor")
+        if last in branch:
+            raise ValueError(f"{weights}: {key} is above other tensors")
         branch[last] = jax.numpy.asarray(value)
     return settings, nested
 

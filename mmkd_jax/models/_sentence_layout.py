@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import save_file
 
+from mmkd_jax._json import read_json
 from mmkd_jax.models._head_files import load_head
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._projection import Projection
@@ -129,7 +130,7 @@ def _pooling_config(directory: Path, pooling: str) -> dict[str, Any]:
             "with this directory first"
         )
     return {
-        "word_embedding_dimension": from_hugging_face(_read(path)).width,
+        "word_embedding_dimension": from_hugging_face(read_json(path)).width,
         "pooling_mode_cls_token": pooling == "cls",
         "pooling_mode_mean_tokens": pooling == "mean",
         "pooling_mode_max_tokens": False,
@@ -213,20 +214,37 @@ def read_sentence_layout(
     """
     directory = Path(directory)
     ours = directory / _OURS
-    if ours.exists():
-        layout = SentenceLayout(**_read(ours))
-    else:
-        layout = _of_sentence_transformers(directory, vectors)
+    layout = _ours(ours) if ours.exists() else _of_sentence_transformers(directory, vectors)
     return layout._replace(vectors=vectors or layout.vectors)
+
+
+def _ours(path: Path) -> SentenceLayout:
+    content = read_json(path)
+    layout = SentenceLayout()._replace(
+        **{name: content[name] for name in SentenceLayout._fields if name in content}
+    )
+    longest = layout.max_length
+    if (
+        set(content) - set(SentenceLayout._fields)
+        or layout.vectors not in (None, *VECTORS)
+        or not (longest is None or type(longest) is int)
+        or type(layout.normalise) is not bool
+        or layout.projected_from not in ("cls", "mean")
+    ):
+        raise ValueError(f"{path} is not as models.save_sentence_layout writes it: {content}")
+    return layout
 
 
 def _of_sentence_transformers(directory: Path, vectors: str | None) -> SentenceLayout:
     # The file is named by the kind of model: sentence_bert_config.json and the like.
-    limits = [_read(path) for path in sorted(directory.glob("sentence_*_config.json"))]
+    limits = [read_json(path) for path in sorted(directory.glob("sentence_*_config.json"))]
     longest = next((found["max_seq_length"] for found in limits if "max_seq_length" in found), None)
+    if not (longest is None or type(longest) is int):
+        raise ValueError(f"{directory}: max_seq_length must be a whole number, got {longest!r}")
     modules = directory / "modules.json"
-    listed = _read(modules) if modules.exists() else []
-    types = [module["type"].rpartition(".")[2] for module in listed]
+    listed = read_json(modules, list) if modules.exists() else []
+    named = [module.get("type") if isinstance(module, dict) else None for module in listed]
+    types = [str(name).rpartition(".")[2] for name in named]
     strange = sorted(set(types) - {"Transformer", "Pooling", "Normalize"})
     if strange and vectors is None:
         raise ValueError(
@@ -240,12 +258,12 @@ def _of_sentence_transformers(directory: Path, vectors: str | None) -> SentenceL
 
 
 def _vectors_of(pooling: Path) -> str:
-    content = _read(pooling)
+    content = read_json(pooling)
     named = content.get("pooling_mode")
     if named is None:
         chosen = [mode for key, mode in _POOLINGS.items() if content.get(key)]
     else:
-        chosen = [named] if isinstance(named, str) else list(named)
+        chosen = [str(mode) for mode in (named if isinstance(named, list) else [named])]
     if len(chosen) != 1 or chosen[0] not in ("cls", "mean"):
         raise ValueError(
             f"{pooling}: the pooling must be cls or mean, got "
@@ -261,7 +279,3 @@ def _write(path: Path, content: Any) -> None:
     half = path.with_suffix(".half")
     half.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     half.replace(path)
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

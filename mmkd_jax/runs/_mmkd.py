@@ -96,7 +96,6 @@ class MMKDRun:
         settings = self.settings
         source, parts = self._batches(mesh)
         key = jax.random.key(settings.seed)
-        wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
         teacher_config, teacher = load_model(
             settings.teacher,
             self._tokenizer("teacher"),
@@ -104,13 +103,7 @@ class MMKDRun:
             jax.random.fold_in(key, _TEACHER),
             (),
         )
-        student_config, student = load_model(
-            settings.student,
-            self._tokenizer("student"),
-            mesh,
-            jax.random.fold_in(key, _STUDENT),
-            wanted,
-        )
+        student_config, student = self._new_student(mesh)
         self._check_positions(teacher_config, student_config)
         outlines = {
             "teacher": Outline(teacher_config, ()),
@@ -185,21 +178,25 @@ class MMKDRun:
         All processes of a run call this; the first one writes.
         """
         self.export(outcome.state, student)
-        self._save_similarity(task, outcome.state)
+        self._save_details(task, outcome.state)
         return _results(outcome.before, outcome.scores)
 
-    def _save_similarity(self, task: training.Task, state: training.TrainState) -> None:
-        """How alike held-out sentences are to the teacher and the student, for the report."""
+    def _save_details(self, task: training.Task, state: training.TrainState) -> None:
+        """What the report shows of held-out sentences, beyond their scores."""
         if not self.settings.pairs.held_out:
             return
-        params = {"teacher": task.frozen["teacher"], "student": state.best_params["encoder"]}
-        encoders = {}
-        for name, tree in params.items():
-            encoders[name] = self._encoder(name, getattr(task.method, name))
-            encoders[name].params = training.local_copy(tree)
-        teacher, student = (encoders[name].encode for name in ("teacher", "student"))
-        path = self.folder / "similarity.npz"
-        training.on_first(lambda: save_similarity(path, teacher, student, self._held_out()))
+        configs = task.method.teacher, task.method.student
+        _, new = self._new_student(task.mesh)  # the loop has given the first state's memory away
+        teacher = self._encoder("teacher", configs[0], task.frozen["teacher"])
+        before = self._encoder("student", configs[1], new)
+        after = self._encoder("student", configs[1], state.best_params["encoder"])
+
+        def save() -> None:
+            pairs = self._held_out()
+            save_similarity(self.folder / "similarity.npz", teacher.encode, after.encode, pairs)
+            evaluation.write_retrieval_details(self.folder, before.encode, after.encode, pairs)
+
+        training.on_first(save)
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -219,6 +216,13 @@ class MMKDRun:
         # belongs to the config, so that pairs that were prepared with another one are noticed.
         place = self.prepared if model.vocabulary_size else self.folder
         return load_tokenizer(model, place / "tokenizers" / name, texts)
+
+    def _new_student(self, mesh: Mesh) -> tuple[models.EncoderConfig, Tree]:
+        """The student before its first step."""
+        settings = self.settings
+        key = jax.random.fold_in(jax.random.key(settings.seed), _STUDENT)
+        wanted = ("masked_lm",) if settings.mmkd.weights.token else ()
+        return load_model(settings.student, self._tokenizer("student"), mesh, key, wanted)
 
     def _subwords(self, name: str) -> data.SubwordTokenizer:
         return data.SubwordTokenizer(self._tokenizer(name))
@@ -262,20 +266,22 @@ class MMKDRun:
             )
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
-        """Pairs to judge by, by language."""
+        """Pairs to judge by: by language, or by source where a language has several."""
         pairs = self.settings.pairs
-        found: dict[str, list[tuple[str, str]]] = {}
-        for source in data.open_sources(pairs.held_out, pairs.root or "."):
-            found.setdefault(source.language, []).extend(
-                (english, translation) for english, translation, *_ in _pairs_of(source)
-            )
-        return found
+        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        several = len({source.language for source in sources}) < len(sources)
+        return {
+            source.name if several else source.language: [row[:2] for row in _pairs_of(source)]
+            for source in sources
+        }
 
-    def _encoder(self, name: str, config: models.EncoderConfig) -> inference.SentenceEncoder:
-        """Encodes sentences as the teacher or the student; its parameters are still to be set."""
+    def _encoder(
+        self, name: str, config: models.EncoderConfig, params: Tree = None
+    ) -> inference.SentenceEncoder:
+        """Encodes sentences as the teacher or the student does."""
         return inference.SentenceEncoder(
             config,
-            None,
+            None if params is None else training.local_copy(params),
             self._tokenizer(name),
             vectors=self.settings.mmkd.sentence_vector,
             max_length=self.settings.pairs.max_length,
@@ -343,7 +349,7 @@ def _abstract(
         training.gatherer(known, mesh),
     )
     batch = _batch_shapes(settings, student.config, mesh)
-    return training.Abstract(step, state, training.with_shardings(frozen, places), batch)
+    return training.Abstract(step, state, training.with_shardings(frozen, places), batch, method)
 
 
 def _batch_shapes(

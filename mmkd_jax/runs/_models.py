@@ -14,6 +14,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding
 
 from mmkd_jax import data, models
+from mmkd_jax._json import read_json
 from mmkd_jax.runs._settings import ModelSettings
 from mmkd_jax.training import encoder_shardings, on_first, write_atomically
 
@@ -34,15 +35,13 @@ def load_tokenizer(
       folder: Its place in the workdir; later starts need nothing else.
       texts: What the model reads, for a vocabulary of its own.
     """
-    from transformers import AutoTokenizer
-
     wanted = {name: getattr(settings, name) for name in ("source", *_OF_VOCABULARY)}
     if settings.vocabulary_size:
         wanted["source"] = ""
 
     def make() -> None:
         if (folder / _MADE_BY).exists():
-            found = json.loads((folder / _MADE_BY).read_text(encoding="utf-8"))
+            found = read_json(folder / _MADE_BY)
             if found != wanted:
                 raise ValueError(
                     f"{folder} holds a tokenizer of {found}, but the config says {wanted}"
@@ -53,11 +52,11 @@ def load_tokenizer(
                 sizes = settings.vocabulary_size, settings.lowercase
                 data.save_vocabulary(data.train_vocabulary(texts(), *sizes), new)
             else:
-                AutoTokenizer.from_pretrained(settings.source).save_pretrained(new)
+                data.load_tokenizer(settings.source).save_pretrained(new)
             write_json(new / _MADE_BY, wanted)
 
     on_first(make)
-    return AutoTokenizer.from_pretrained(folder)
+    return data.load_tokenizer(folder)
 
 
 @contextlib.contextmanager
@@ -124,9 +123,7 @@ def load_model(
     if settings.keep_layers:
         config, params = models.layers_of(config, params, settings.keep_layers)
     if settings.vocabulary_size:
-        from transformers import AutoTokenizer
-
-        old = AutoTokenizer.from_pretrained(settings.source)
+        old = data.load_tokenizer(settings.source)
         config, params = models.new_vocabulary(
             config, params, old.get_vocab(), tokenizer.get_vocab(), key, pad=old.pad_token
         )
@@ -176,7 +173,7 @@ def load_outlines(path: Path) -> dict[str, Outline]:
     """Reads what `save_outlines` has written."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: has this run begun?")
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     return {
         name: Outline(models.EncoderConfig(**fields["config"]), tuple(fields["heads"]))
         for name, fields in found.items()

@@ -19,6 +19,7 @@ from mmkd_jax.training._mesh import (
     shardings_of,
 )
 from mmkd_jax.training._optimizer import OptimizerSettings, learning_rate, make_optimizer
+from mmkd_jax.training._peaks import TPU, TPUS, peak_flops
 from mmkd_jax.training._plateau import PlateauSettings
 from mmkd_jax.training._processes import (
     ProcessesError,
@@ -34,7 +35,12 @@ from mmkd_jax.training._state import (
     state_shapes,
     with_shardings,
 )
-from mmkd_jax.training._step import AccumulationSettings, loss_of, make_step
+from mmkd_jax.training._step import (
+    ACROSS_EXAMPLES,
+    AccumulationSettings,
+    loss_of,
+    make_step,
+)
 from mmkd_jax.training._task import Abstract, Task
 from mmkd_jax.training._workdir import Workdir, WorkdirBusyError, WorkdirError, write_atomically
 from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
@@ -47,7 +53,10 @@ __all__ = [
     "all_or_none",
     "ProcessesError",
     "ElsewhereError",
+    "ACROSS_EXAMPLES",
     "EXIT_PREEMPTED",
+    "TPU",
+    "TPUS",
     "Abstract",
     "AccumulationSettings",
     "Checkpoints",
@@ -77,6 +86,7 @@ __all__ = [
     "make_optimizer",
     "make_step",
     "new_state",
+    "peak_flops",
     "put_batch",
     "replicated",
     "rows_of_process",

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mmkd_jax import models
@@ -48,10 +49,28 @@ class MeshSettings:
 
 
 def make_mesh(settings: MeshSettings, devices: Sequence[Any] | None = None) -> Mesh:
-    """The grid. Its axes are "data", "fsdp" and "model"."""
+    """The grid. Its axes are "data", "fsdp" and "model".
+
+    Of several slices of TPUs each holds a part of the axis "data": what it sends, once a step, is
+    all that goes through the network between them.
+    """
     devices = jax.devices() if devices is None else list(devices)
+    shape = settings.shape(len(devices))
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    if shape[0] % slices:
+        raise ValueError(
+            f"mesh.data must be a multiple of the {slices} slices that the devices lie in, "
+            f"got {shape[0]}"
+        )
+    if slices > 1:
+        within = (shape[0] // slices, *shape[1:])
+        grid = mesh_utils.create_hybrid_device_mesh(
+            within, (slices, 1, 1), devices, allow_split_physical_axes=True
+        )
+    else:
+        grid = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     auto = (jax.sharding.AxisType.Auto,) * len(AXES)
-    return jax.make_mesh(settings.shape(len(devices)), AXES, axis_types=auto, devices=devices)
+    return Mesh(grid, AXES, axis_types=auto)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

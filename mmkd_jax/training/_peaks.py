@@ -1,6 +1,7 @@
-"""How fast devices are at best, as their makers say."""
+"""How fast and how large devices are at best, as their makers say."""
 
 import re
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -13,7 +14,7 @@ _T = 1e12
 # float32 is what JAX's default precision makes of it: bfloat16 passes on a TPU, TF32 on a GPU that
 # has it.
 _PEAKS: tuple[tuple[str, dict[str, float]], ...] = (
-    # cloud.google.com/tpu/docs/v4, v5e, v5p, v6e: "peak compute per chip (bf16)".
+    # docs.cloud.google.com/tpu/docs/v4, v5e, v5p, v6e: "peak compute per chip (bf16)".
     (r"TPU v4\b", {"bfloat16": 275 * _T, "float32": 275 * _T}),
     (r"TPU v5 ?(lite|e)\b", {"bfloat16": 197 * _T, "float32": 197 * _T}),
     (r"TPU v5 ?p?$", {"bfloat16": 459 * _T, "float32": 459 * _T}),
@@ -36,6 +37,41 @@ _PEAKS: tuple[tuple[str, dict[str, float]], ...] = (
     (r"\bV100-PCIE\b", {"float16": 112 * _T, "float32": 14 * _T}),
     (r"\bV100\b", {"float16": 125 * _T, "float32": 15.7 * _T}),
 )
+
+
+class TPU(NamedTuple):
+    """One chip, and its share of what connects it.
+
+    Attributes:
+      kind: As JAX calls it.
+      hbm: Bytes of memory that a program may use.
+      hbm_bandwidth: Bytes a second between memory and chip.
+      links: Bytes a second that it sends to its neighbours in the slice, over all links.
+      network: Bytes a second that it sends to other slices: its share of what its host has.
+    """
+
+    kind: str
+    hbm: float
+    hbm_bandwidth: float
+    links: float
+    network: float
+
+
+_G, _GI = 1e9, 2**30
+
+# Sources, read in November 2026:
+# * Memory: what the compiler of libtpu 0.0.42 says is there for programs, of 16, 32 and 95 GB.
+# * Bandwidth of memory and links: docs.cloud.google.com/tpu/docs/v5e, v5p and v6e. They give links
+#   in both directions together, or in Gbps in one. Of v4 they give memory's only; its six links of
+#   50 GB/s are in Jouppi et al., "TPU v4", 2023 (arXiv:2304.01433).
+# * Network: the same pages, as "data center network bandwidth" of a pod of 256 chips (v5e, v6e) or
+#   of a chip (v5p). For v4 there is none; v5p's is taken.
+TPUS: dict[str, TPU] = {
+    "v4": TPU("TPU v4", 30.75 * _GI, 1200 * _G, 300 * _G, 6.25 * _G),
+    "v5e": TPU("TPU v5 lite", 15.75 * _GI, 819 * _G, 200 * _G, 3.125 * _G),
+    "v5p": TPU("TPU v5", 95.74 * _GI, 2765 * _G, 600 * _G, 6.25 * _G),
+    "v6e": TPU("TPU v6 lite", 31.25 * _GI, 1600 * _G, 400 * _G, 12.5 * _G),
+}
 
 
 def peak_flops(device_kind: str, dtype: DTypeLike) -> float | None:

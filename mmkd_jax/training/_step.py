@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from mmkd_jax.methods import Method
+from mmkd_jax.methods import Loss, Method
 from mmkd_jax.training._state import TrainState
 
 Tree = Any
 Step = Callable[[TrainState, Tree, Tree], tuple[TrainState, dict[str, Array]]]
+# By this name profiles and compiled programs show what compares examples with one another.
+ACROSS_EXAMPLES = "across_examples"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,9 +105,14 @@ def loss_of(
 ) -> tuple[Array, tuple[dict[str, Array], Tree]]:
     """The loss of a batch in one piece, its metrics, and new statistics."""
     examples = method.of_examples(params, frozen, batch, method.totals(batch, step), key)
-    whole = method.of_batch(params, stats, frozen, examples.passed_on)
+    whole = _of_batch(method, params, stats, frozen, examples.passed_on)
     loss = examples.value + whole.value
     return loss, ({"loss": loss} | examples.metrics | whole.metrics, whole.passed_on)
+
+
+def _of_batch(method: Method, params: Tree, stats: Tree, frozen: Tree, vectors: Tree) -> Loss:
+    with jax.named_scope(ACROSS_EXAMPLES):
+        return method.of_batch(params, stats, frozen, vectors)
 
 
 def _gradients_of(
@@ -126,7 +133,7 @@ def _gradients_of(
         def loss(params, stats, piece, key):
             params = gather(params)
             examples = method.of_examples(params, frozen, piece, totals, key)
-            together = method.of_batch(params, stats, frozen, examples.passed_on)
+            together = _of_batch(method, params, stats, frozen, examples.passed_on)
             value = examples.value + together.value / pieces
             shares = jax.tree.map(lambda metric: metric / pieces, together.metrics)
             metrics = {"loss": value} | examples.metrics | shares
@@ -153,7 +160,7 @@ def _gradients_of(
         vectors = _collect(vectors_of, batch, pieces, key)
 
         def together(params, vectors):
-            found = method.of_batch(gather(params), stats, frozen, vectors)
+            found = _of_batch(method, gather(params), stats, frozen, vectors)
             return found.value, (found.metrics, found.passed_on)
 
         of_batch = jax.value_and_grad(together, argnums=(0, 1), has_aux=True)

@@ -24,12 +24,14 @@ class Abstract(NamedTuple):
       state: changes.
       frozen: does not.
       batch: comes anew.
+      method: whose loss the step brings down.
     """
 
     step: Step
     state: TrainState
     frozen: Tree
     batch: Tree
+    method: Method
 
     def lower(self) -> Any:
         """The step, lowered as it will run: ``.compile()`` compiles it."""

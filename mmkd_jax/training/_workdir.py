@@ -51,6 +51,11 @@ class Workdir:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
+        if "://" in os.fspath(path):
+            raise WorkdirError(
+                f"workdir must be a folder, got {path}: mount the bucket, as the launchers for "
+                "clouds do (launch/README.md)"
+            )
         self.path = Path(path).absolute()
         try:
             self.path.mkdir(parents=True, exist_ok=True)

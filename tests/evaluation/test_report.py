@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 
 from mmkd_jax import __version__, evaluation, models
 from mmkd_jax.evaluation._report import _curves, _models, _similarity
-from mmkd_jax.evaluation._report._files import Curve, Similarity, read_run
-from tests.evaluation.workdirs import SCRIPT, lines, retrieval, write_all, write_json
+from mmkd_jax.evaluation._report._details import Similarity
+from mmkd_jax.evaluation._report._files import Curve, read_run
+from tests.evaluation.workdirs import SCRIPT, lines, retrieval, write_all, write_json, write_tagger
 from tests.programs.runs import run
 
 ALL = [
-    *("Retrieval by language", "Training", "Teacher and student", "Models", "Data", "Settings"),
-    "Versions",
+    *("Retrieval by language", "Training", "From language to language"),
+    *("Sentences and their translations", "Teacher and student", "Worst confusions"),
+    *("Models", "Data", "Settings", "Versions"),
 ]
 VOID = {"meta", "wbr"}
 
@@ -113,10 +115,13 @@ def test_only_chosen_settings_are_shown_unfolded(full):
     assert '"seed": 0' in folded
 
 
-def test_languages_come_best_first(full):
-    text = written(full).text
-    after = text.partition("Retrieval by language")[2]
-    places = [after.index(name) for name in ("Mean", "German", "Chinese", "Welsh")]
+def test_languages_come_by_class_and_best_first(tmp_path):
+    languages = {"cy": 99.0, "tlh": 98.0, "fr": 60.0, "de": 70.0, "sv": 80.0, "br": 99.5}
+    write_json(tmp_path / "results.json", {"retrieval": {"languages": languages}})
+    after = written(tmp_path).text.partition("Retrieval by language")[2]
+    order = ("Mean", "Class 5, mean 65.0", "German", "French", "Class 4", "Swedish")
+    order += ("Class 1, mean 99.2", "Breton", "Welsh", "Not classified", "tlh")
+    places = [after.index(name) for name in order]
     assert places == sorted(places)
 
 
@@ -138,6 +143,7 @@ def test_what_data_hold_stays_text(full):
     shown = page.text
     assert f"mine {SCRIPT}" in shown  # as a source
     assert shown.count(f"Sentence 0 {SCRIPT}") == 1  # as a sentence
+    assert f"zh-Hans 3 {SCRIPT}" in shown  # as a translation
     assert f'"path": "{SCRIPT}"' in shown  # as a setting
     assert "<script" not in evaluation.write_report(full).read_text(encoding="utf-8")
 
@@ -169,6 +175,7 @@ def test_pictures_follow_the_colours_of_the_page(full):
         ("models.json", "Models"),
         ("prepared", "Data"),
         ("similarity.npz", "Teacher and student"),
+        ("vectors.npz", "Sentences and their translations"),
         ("versions.json", None),
         ("results.json", None),
     ],
@@ -204,7 +211,8 @@ def test_a_run_that_goes_on_says_so(tmp_path):
 def test_before_training_alone(tmp_path):
     lines(tmp_path / "metrics.jsonl", [{"step": 0} | retrieval({"de": 3.0, "fr": 5.0})])
     run = read_run(tmp_path)
-    assert run.scores.before == 4.0 and run.scores.after is None
+    [task] = run.tasks
+    assert task.before.mean == 4.0 and task.now.mean is None
     assert "Retrieval by language" in written(tmp_path).headings
 
 
@@ -358,7 +366,7 @@ def test_the_program(full, tmp_path):
     assert Page(out.read_text(encoding="utf-8")).headings == ALL
     printed = run("report", str(tmp_path / "nothing"), code=1)
     assert "report: " in printed and "Traceback" not in printed
-    assert "one run" in run("report", code=1)
+    assert "name the workdir" in run("report", code=1)
 
 
 BROWSER = next(
@@ -367,9 +375,12 @@ BROWSER = next(
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [400, 1200])
-def test_a_browser_shows_it(full, tmp_path, width):
-    path = evaluation.write_report(full, tmp_path / "page.html")
+@pytest.mark.parametrize("kind, width", [("pairs", 400), ("pairs", 1200), ("tagger", 1200)])
+def test_a_browser_shows_it(full, tmp_path, kind, width):
+    first, second = full, write_tagger(tmp_path / "tagger")
+    if kind == "tagger":
+        first, second = second, first
+    path = evaluation.write_report(first, tmp_path / "page.html", others=[second])
     picture = tmp_path / "page.png"
     done = subprocess.run(
         [

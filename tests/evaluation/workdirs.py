@@ -1,10 +1,13 @@
 """Workdirs as runs leave them, made up."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmkd_jax import evaluation
 
 AFTER = {"de": 71.5, "cy": 40.0, "zh-Hans": 52.25}
 BEFORE = {"de": 2.0, "cy": 1.5, "zh-Hans": 0.0}
@@ -65,6 +68,41 @@ def write_all(folder: Path) -> Path:
     )
     write_json(folder / "versions.json", {"jax": "0.10.0", "device": "4 × TPU v9"})
     write_similarity(folder)
+    write_retrieval_details(folder)
+    return folder
+
+
+def write_retrieval_details(folder: Path, count: int = 10) -> None:
+    """Of sentences whose translations are as near as chance has it."""
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return np.array([np.random.default_rng(list(t.encode())).normal(size=4) for t in texts])
+
+    pairs = {
+        code: [(f"English {n} {SCRIPT}", f"{code} {n} {SCRIPT}") for n in range(count)]
+        for code in AFTER
+    }
+    evaluation.write_retrieval_details(folder, encode, encode, pairs)
+
+
+def write_tagger(folder: Path, tags: Sequence[str] = ("O", "B-X", SCRIPT), words: int = 6) -> Path:
+    """What a run of a tagger leaves, with one tag that is taken for another."""
+    rng = np.random.default_rng(0)
+    gold = [rng.integers(0, len(tags), words) for _ in range(12)]
+    probabilities = [0.7 * np.eye(len(tags))[row] + 0.3 / len(tags) for row in gold]
+    predicted = [np.where(row == 1, 0, row) for row in gold]
+    texts = [[f"word{n}", *[SCRIPT] * (words - 1)] for n in range(12)]
+    k_best = {
+        number: [(predicted[number], 0.5), (gold[number], 0.25)]
+        for number in evaluation.hard_sentences(gold, probabilities, count=5)
+    }
+    codes = ["de", "cy"] * 6
+    evaluation.write_tagging_details(
+        folder, tags, gold, predicted, probabilities, codes, texts, k_best
+    )
+    scores = {"de": {"student": 80.0, "baseline": 75.0}, "cy": {"student": 60.0, "baseline": 62.5}}
+    means = {"student": 70.0, "baseline": 68.75, "teachers": 77.0}
+    write_json(folder / "results.json", {"tagging": means | {"languages": scores}})
     return folder
 
 

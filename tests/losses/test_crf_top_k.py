@@ -127,6 +127,21 @@ def test_weight_0_has_no_value_and_no_gradient():
     assert all(np.isfinite(g).all() for g in gradients)
 
 
+def test_a_path_of_tags_that_are_none_is_impossible():
+    """It is the only one that is; what it weighs decides the sign."""
+    paths = jnp.asarray(PATHS).at[0, 1, 2].set(chains.TAGS)
+    weights = jnp.float32(WEIGHTS)
+    both = jax.value_and_grad(lambda *a: loss(*a).sum(), (0, 1, 6))
+    chain = *map(jnp.float32, chains.score_arrays(0)), jnp.asarray(chains.LENGTHS)
+    for sign in (1.0, -1.0):
+        value, gradients = both(*chain, paths, weights.at[0, 1].mul(sign))
+        assert value == sign * np.inf
+        assert all(np.isfinite(g).all() for g in gradients)
+    found = loss(*chain, paths, weights)
+    expected = loss(*chain, jnp.asarray(PATHS), weights)
+    np.testing.assert_array_equal(found[1:], expected[1:])
+
+
 def test_padding_is_never_read():
     chain = chains.chain(0)
     inside = (np.arange(chains.STEPS) < chains.LENGTHS[:, None])[:, None]

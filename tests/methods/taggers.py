@@ -59,7 +59,9 @@ class World:
             self.frozen = {"teachers": self.method.teacher_table(self.scores)}
         self.batch = self._batch()
         inside = np.arange(LONGEST) < LENGTHS[:, None]
-        variables = models.Tagger(student).init(jax.random.key(0), inside, words=self.batch.words)
+        variables = models.Tagger(student).init(
+            jax.random.key(0), jnp.asarray(inside), words=self.batch.words
+        )
         self.params = variables["params"]
 
     def _batch(self):

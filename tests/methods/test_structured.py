@@ -298,7 +298,6 @@ def test_a_frozen_encoder_is_not_trained():
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"paths": 0}, "paths must be at least 1"),
         ({"confidence": 1.0}, "confidence must lie in"),
-        ({"per": "word"}, "per must be"),
     ],
 )
 def test_settings_are_checked(settings, message):

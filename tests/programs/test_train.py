@@ -2,12 +2,8 @@
 
 import json
 import os
-import random
 import re
 import shutil
-import signal
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,19 +14,10 @@ from mmkd_jax.data import sample
 from mmkd_jax.training import Workdir
 from tests.programs.runs import (
     assert_same_course,
-    end,
-    kill,
     metrics,
     pulse,
     run,
-    saved,
-    start,
-    wait_for,
 )
-
-
-def text_of(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 def test_leaves_everything_that_is_promised(undisturbed):
@@ -68,29 +55,6 @@ def test_a_finished_run_has_nothing_to_do(undisturbed, tmp_path):
     assert_same_course(workdir, undisturbed)
 
 
-def test_interrupted_at_any_moment_it_comes_to_the_same_end(tmp_path, undisturbed):
-    workdir = tmp_path / "run"
-    polite = start("train", *pulse(workdir, "--config.checkpoint_every=1000"))
-    wait_for(lambda: "retrieval" in text_of(workdir / "metrics.jsonl"), polite)
-    polite.send_signal(signal.SIGTERM)
-    (printed,) = end([polite], code=75)
-    assert "the same command" in printed
-    (stopped,) = saved(workdir)
-    assert all(line["step"] <= stopped for line in metrics(workdir))
-
-    for in_a_save in (False, True, False):
-        process = start("train", *pulse(workdir))
-        if in_a_save:
-            wait_for(lambda: any(workdir.glob("checkpoints/*orbax-checkpoint-tmp*")), process)
-        else:
-            assert process.stdout.readline().startswith("going on after step")
-            time.sleep(random.uniform(0.0, 3.0))
-        kill([process])
-        print(f"killed{' in a save' * in_a_save} with {saved(workdir)}")  # seen if this fails
-    run("train", *pulse(workdir))
-    assert_same_course(workdir, undisturbed)
-
-
 def test_another_mesh_goes_on_at_the_right_example(tmp_path, undisturbed):
     workdir = shutil.copytree(undisturbed, tmp_path / "run")
     for step in (15, 20):
@@ -103,18 +67,6 @@ def test_another_mesh_goes_on_at_the_right_example(tmp_path, undisturbed):
         # Dropout is another one.
         assert line["loss"] == pytest.approx(expected[step]["loss"], rel=1e-5 if step < 11 else 0.2)
         assert line["epoch"] == expected[step]["epoch"]
-
-
-def test_a_damaged_newest_checkpoint_is_left_aside(tmp_path, undisturbed):
-    workdir = shutil.copytree(undisturbed, tmp_path / "run")
-    files = [path for path in workdir.glob("checkpoints/20/state/**/*") if path.is_file()]
-    largest = max(files, key=lambda path: path.stat().st_size)
-    os.truncate(largest, largest.stat().st_size // 2)
-    printed = run("train", *pulse(workdir))
-    assert "the checkpoint of step 20 is damaged and was moved to" in printed
-    assert "that of step 15 is taken instead" in printed
-    assert_same_course(workdir, undisturbed)
-    assert saved(workdir)[-1] == 20
 
 
 def test_a_teacher_that_is_broken_stops_the_run(tmp_path, undisturbed):

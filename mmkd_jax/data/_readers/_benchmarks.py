@@ -1,9 +1,9 @@
 """Benchmarks in their original files: XNLI, MultiNLI, PAWS-X, and SQuAD's descendants."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from mmkd_jax.data._readers._json import parsed
 from mmkd_jax.data._readers._lines import BROKEN, LOST, open_bytes, texts
 from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
 from mmkd_jax.data._readers._rows import LABELS, check_answers, field, json_rows
@@ -164,9 +164,9 @@ def _inference(
 def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]:
     try:
         with open_bytes(path) as file:
-            content = json.loads(file.read())
-    except json.JSONDecodeError as error:
-        reading.fault(path, error.lineno, "broken JSON", error.msg)
+            content = parsed(file.read())
+    except Unreadable as error:
+        reading.unreadable(path, 1, error)
         return
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

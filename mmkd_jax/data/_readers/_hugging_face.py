@@ -30,6 +30,8 @@ def hugging_face_rows(
         raise ImportError(
             "hugging_face_rows needs the package datasets: pip install 'mmkd_jax[data]'"
         ) from error
+    if "trust_remote_code" in options:
+        raise ValueError("trust_remote_code must not be given: no code of a data set is ever run")
     loaded = datasets.load_dataset(path, name, split=split, **options)
     features = loaded.features or {}
     origin = "/".join(filter(None, ["datasets:" + path, name, split]))

@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from mmkd_jax.data._readers._lines import open_bytes
+from mmkd_jax.data._readers._lines import BROKEN, LOST, open_bytes
 from mmkd_jax.data._readers._po import known_charset
 from mmkd_jax.data._readers._report import Path, Reading, Unreadable
 
@@ -17,8 +17,12 @@ def mo_entries(path: Path, reading: Reading) -> Iterator[tuple[int, str, str | N
 
     The strings lie anywhere in the file, so that it is read as a whole.
     """
-    with open_bytes(path) as file:
-        content = file.read()
+    try:
+        with open_bytes(path) as file:
+            content = file.read()
+    except BROKEN as error:
+        reading.fault(path, 1, LOST, str(error))
+        return
     try:
         order, tables = _tables(content)
     except (struct.error, Unreadable) as error:

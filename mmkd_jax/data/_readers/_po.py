@@ -14,6 +14,8 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _SIMPLE = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), '"': '"', "\\": "\\", "/": "/"}
 
+_ASCII = rb".xn--mnchen-3ya. Az \x41\u0041+AGE-"
+
 
 def po_entries(path: Path, reading: Reading) -> Iterator[tuple[int, str, str | None, dict, str]]:
     """Line, source, plural, forms, flaw of each entry; the header has the empty source.
@@ -101,8 +103,14 @@ def _charset(path: Path) -> str:
 
 
 def known_charset(name: str) -> str:
-    """The name of the encoding; templates have the word CHARSET in its place."""
+    """The name of the encoding; templates have the word CHARSET in its place.
+
+    Those that are no extension of ASCII, in which no catalogue is written, count as unknown.
+    Python has some that read a text as something else, or unpack it.
+    """
     try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return "utf-8"
+        if _ASCII.decode(name) == _ASCII.decode("ascii"):
+            return codecs.lookup(name).name
+    except (LookupError, UnicodeError):
+        pass
+    return "utf-8"

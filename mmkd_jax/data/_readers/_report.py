@@ -4,6 +4,8 @@ import logging
 import os
 from collections import Counter
 
+from mmkd_jax._text import shown
+
 Path = str | os.PathLike[str]
 
 _log = logging.getLogger("mmkd_jax.data")
@@ -22,7 +24,7 @@ class ReadError(ValueError):
     __module__ = "mmkd_jax.data"  # where users find it, in tracebacks too
 
     def __init__(self, file: Path, line: int, reason: str):
-        super().__init__(f"{os.fspath(file)}:{line}: {reason}")
+        super().__init__(shown(f"{os.fspath(file)}:{line}: {reason}"))
         self.file, self.line, self.reason = os.fspath(file), line, reason
 
     def __reduce__(self):

@@ -1,9 +1,9 @@
 """Records by field names, as JSON lines, TFDS and Hugging Face datasets hold them."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from mmkd_jax.data._readers._json import parsed
 from mmkd_jax.data._readers._lines import texts
 from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
 from mmkd_jax.data._records import Inference, Pair, Paraphrase, Question, Row, TaggedSentence
@@ -23,9 +23,9 @@ def json_rows(
     with Reading(on_error, report) as reading:
         for number, line in texts(path, reading):
             try:
-                values = json.loads(line)
-            except ValueError as error:
-                reading.fault(path, number, "broken JSON", str(error))
+                values = parsed(line)
+            except Unreadable as error:
+                reading.unreadable(path, number, error)
                 continue
             if not isinstance(values, dict):
                 reading.fault(path, number, "no JSON object")

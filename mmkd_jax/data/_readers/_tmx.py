@@ -72,7 +72,21 @@ def _normal(language: str) -> str:
 
 
 def _text(element: ElementTree.Element) -> str:
-    pieces = [element.text or ""]
-    for inner in element:
-        pieces += ["" if inner.tag in _CODES else _text(inner), inner.tail or ""]
+    pieces: list[str] = []
+    # Not by recursion: elements may be nested deeper than Python's calls.
+    rest = _content(element)[::-1]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            pieces.append(part)
+        elif part.tag not in _CODES:
+            rest += _content(part)[::-1]
     return "".join(pieces)
+
+
+def _content(element: ElementTree.Element) -> list[str | ElementTree.Element]:
+    """Texts and elements in their order."""
+    content: list[str | ElementTree.Element] = [element.text or ""]
+    for inner in element:
+        content += [inner, inner.tail or ""]
+    return content

@@ -29,6 +29,8 @@ def elements(path: Path, name: str, reading: Reading) -> Iterator[tuple[int, Ele
             yield from collector.done
             reason = "broken XML, the rest of the file is lost"
             reading.fault(path, error.lineno, reason, expat.ErrorString(error.code))
+        except (LookupError, ValueError) as error:
+            reading.fault(path, 1, "an encoding that cannot be read", str(error))
         except BROKEN as error:
             reading.fault(path, collector.parser.CurrentLineNumber, LOST, str(error))
 

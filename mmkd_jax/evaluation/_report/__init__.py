@@ -4,8 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmkd_jax.evaluation._report._files import read_run
+from mmkd_jax.evaluation._replace import replace_file
+from mmkd_jax.evaluation._report._files import Run, read_run
 from mmkd_jax.evaluation._report._page import page
+from mmkd_jax.evaluation._report._reading import clean
 from mmkd_jax.evaluation._report._versions import write_versions
 
 __all__ = ["write_report", "write_versions"]
@@ -15,16 +17,21 @@ def write_report(
     workdir: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     texts: Sequence[str | Sequence[str]] | None = None,
+    others: Sequence[str | os.PathLike[str]] = (),
 ) -> Path:
     """Writes what a run has come to as one HTML file, which needs nothing else to be seen.
 
-    It shows retrieval before and after, the curves of training, what teacher and student find
-    alike, models, data, settings and versions. Whatever the workdir does not hold is left out. A
-    run that goes on has a report too.
+    It shows scores by language, the curves of training, models, data, settings and versions, and
+    what these files of the workdir tell of, each left out if it is not there:
 
-    The picture of teacher and student is made from ``similarity.npz``: arrays "teacher" and
-    "student", ``[n, n]``, the cosines among the same sentences, and optionally "texts", a json list
-    of them.
+    - ``results.json``: by task, "languages": percentages by language, or by language several by
+      name, such as "student" and "baseline"; beside it means, and "languages_before";
+    - ``similarity.npz``: arrays "teacher" and "student", ``[n, n]``, the cosines among the same
+      sentences, and optionally "texts", a json list of them;
+    - ``retrieval_details.json`` and ``vectors.npz``: see `write_retrieval_details`;
+    - ``tagging_details.json``: see `write_tagging_details`.
+
+    A run that goes on has a report too.
 
     Args:
       workdir: Of the run.
@@ -38,7 +45,20 @@ def write_report(
     Raises:
       FileNotFoundError: if the folder is not there, or is no workdir.
     """
-    folder = Path(workdir)
+    folders = [Path(folder) for folder in (workdir, *others)]
+    run, *compared = (
+        _read(folder, texts if first else None)._replace(name=name)
+        for folder, name, first in zip(
+            folders, _names(folders), [True] + [False] * len(others), strict=True
+        )
+    )
+    path = Path(out) if out is not None else folders[0] / "report.html"
+    html = page(run._replace(others=tuple(compared))).encode()
+    replace_file(path, lambda file: file.write(html))
+    return path
+
+
+def _read(folder: Path, texts: Sequence[str | Sequence[str]] | None) -> Run:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not there, or is no folder")
     run = read_run(folder, texts)
@@ -46,9 +66,15 @@ def write_report(
         raise FileNotFoundError(
             f"{folder} is no workdir: it has no metrics.jsonl, no config.json, nothing of a run"
         )
-    path = Path(out) if out is not None else folder / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(page(run), encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return run
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """As much of the ends of their paths as tells them apart."""
+    paths = [folder.absolute().parts for folder in folders]
+    names: list[str] = []
+    for length in range(1, max(map(len, paths)) + 1):
+        names = [clean("/".join(parts[-length:])) for parts in paths]
+        if len(set(names)) == len(names):
+            break
+    return names

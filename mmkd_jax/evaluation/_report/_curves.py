@@ -9,7 +9,16 @@ import numpy as np
 from mmkd_jax.evaluation._report._files import Curve, Run
 from mmkd_jax.evaluation._report._html import Markup, element, section
 from mmkd_jax.evaluation._report._numbers import count, short
-from mmkd_jax.evaluation._report._pictures import ACCENT, LINE, MUTED, Box, Canvas, picture
+from mmkd_jax.evaluation._report._pictures import (
+    ACCENT,
+    LINE,
+    MUTED,
+    OTHERS,
+    Box,
+    Canvas,
+    picture,
+)
+from mmkd_jax.evaluation._report._runs import colour_class, legend
 
 _LEVELS = ("token", "word", "sentence", "structure")
 _NOT_LOSSES = ("loss", "finite", "gradient_norm", "learning_rate", "skipped", "epoch")
@@ -21,6 +30,7 @@ _TICKS = 34  # space for the numbers beside a curve
 class _Panel(NamedTuple):
     title: str
     curve: Curve
+    others: list[Curve | None]  # by run
 
 
 def curves(run: Run) -> Markup | None:
@@ -35,28 +45,47 @@ def curves(run: Run) -> Markup | None:
             "Each from its first value to its last, over the same steps. Levels are shown "
             "unweighted. Training time, above, is that of the steps alone.",
         ),
-        picture(functools.partial(_draw, panels), "Curves of training over its steps"),
+        _legend(run),
+        picture(
+            functools.partial(_draw, panels),
+            "Curves of training over its steps",
+            f"{', '.join(panel.title for panel in panels)}.",
+        ),
         _not_finite(run.metrics.get("loss")),
     )
+
+
+def _legend(run: Run) -> Markup | None:
+    if not run.others:
+        return None
+    others = ((colour_class(place), other.name) for place, other in enumerate(run.others))
+    return legend([("after", run.name), *others])
 
 
 def _panels(run: Run) -> list[_Panel]:
     metrics = run.metrics
     others = [name for name in metrics if name not in (*_LEVELS, *_NOT_LOSSES) and "/" not in name]
     levels = [name for name in _LEVELS if name in metrics] + sorted(others)
+    means = [name for name in metrics if name.endswith("/mean")]
     wanted = [
-        ("Loss", metrics.get("loss")),
-        *((f"{name.replace('_', ' ').capitalize()} level", metrics[name]) for name in levels),
-        ("Learning rate", metrics.get("learning_rate")),
-        ("Gradient norm", metrics.get("gradient_norm")),
-        ("Pairs per second", run.speed.get("per_second/pairs")),
-        ("Retrieval, mean %", metrics.get("retrieval/mean")),
+        ("Loss", "loss"),
+        *((f"{_spelt(name)} level", name) for name in levels),
+        ("Learning rate", "learning_rate"),
+        ("Gradient norm", "gradient_norm"),
+        ("Pairs per second", "per_second/pairs"),
+        ("Tokens per second", "per_second/tokens"),
+        *((f"{_spelt(name.removesuffix('/mean'))}, mean %", name) for name in means),
     ]
-    return [
-        _Panel(title, curve)
-        for title, curve in wanted
-        if curve is not None and np.isfinite(curve.values).sum() > 1
-    ]
+    found = []
+    for title, name in wanted:
+        curve, *rest = ({**one.metrics, **one.speed}.get(name) for one in (run, *run.others))
+        if curve is not None and np.isfinite(curve.values).sum() > 1:
+            found.append(_Panel(title, curve, rest))
+    return found
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _draw(panels: list[_Panel], width: int | float) -> Canvas:
@@ -64,7 +93,7 @@ def _draw(panels: list[_Panel], width: int | float) -> Canvas:
     rows = -(-len(panels) // columns)
     each = (width - space * (columns - 1)) / columns
     canvas = Canvas(width, rows * (_HEIGHT + _GAP) + _AXIS)
-    last = max(panel.curve.steps[-1] for panel in panels) or 1.0
+    last = max(curve.steps[-1] for panel in panels for curve in _known(panel)) or 1.0
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         box = Box(column * (each + space), row * (_HEIGHT + _GAP), each, _HEIGHT)
@@ -80,10 +109,15 @@ def _draw_panel(canvas: Canvas, panel: _Panel, box: Box, last: int | float) -> N
     known = panel.curve.values[np.isfinite(panel.curve.values)]
     canvas.text(box.x, box.y + 13, panel.title, bold=True)
     canvas.text(box.x, box.y + 31, f"{short(known[0])} → {short(known[-1])}", MUTED, size=12)
-    curve = _thinned(panel.curve)
     axes = canvas.axes(Box(box.x + _TICKS, box.y + 42, box.width - _TICKS, box.height - 42))
-    axes.plot(*curve, color=ACCENT, linewidth=1.75, clip_on=False, solid_capstyle="round")
-    low, high = _limits(curve.values)
+    style = {"clip_on": False, "solid_capstyle": "round"}
+    for place, other in enumerate(panel.others):
+        if other is not None:
+            colour = OTHERS[place % len(OTHERS)]
+            axes.plot(*_thinned(other), color=colour, linewidth=1.25, **style)
+    curve = _thinned(panel.curve)
+    axes.plot(*curve, color=ACCENT, linewidth=1.75, **style)
+    low, high = _limits(np.concatenate([_thinned(one).values for one in _known(panel)]))
     axes.set(xlim=(0, last), ylim=(low, high), xticks=[])
     axes.grid(axis="y", color=LINE, linewidth=1, clip_on=False)
     axes.set_axisbelow(True)
@@ -92,6 +126,10 @@ def _draw_panel(canvas: Canvas, panel: _Panel, box: Box, last: int | float) -> N
     for index in _dotted(curve.values):
         x, y = axes.transData.transform((curve.steps[index], curve.values[index]))
         canvas.dot(x, canvas.height - y, 2.75, ACCENT)
+
+
+def _known(panel: _Panel) -> list[Curve]:
+    return [panel.curve, *(other for other in panel.others if other is not None)]
 
 
 def _dotted(values: np.ndarray) -> np.ndarray:

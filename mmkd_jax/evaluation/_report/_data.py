@@ -39,6 +39,15 @@ def data(run: Run) -> Markup | None:
     )
 
 
+def pairs_by_language(run: Run) -> dict[str, float]:
+    """How many pairs of each language were learned from."""
+    found: dict[str, float] = {}
+    for source in _sources(run):
+        if source.language:
+            found[source.language] = found.get(source.language, 0.0) + source.pairs
+    return found
+
+
 def _sources(run: Run) -> list[_Source]:
     counts = numbers(run.manifest.get("pairs_of_source"))
     languages = _languages(run)

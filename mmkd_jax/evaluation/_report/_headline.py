@@ -6,6 +6,7 @@ from mmkd_jax.evaluation._languages import language_name
 from mmkd_jax.evaluation._report._files import Curve, Run
 from mmkd_jax.evaluation._report._html import Markup, element
 from mmkd_jax.evaluation._report._numbers import count, duration, percent, plural, short
+from mmkd_jax.evaluation._report._tasks import Series, Task
 from mmkd_jax.evaluation._scores import number
 
 
@@ -25,7 +26,8 @@ def headline(run: Run) -> Markup:
 
 
 def _kind(run: Run) -> str:
-    method = str(run.config.get("method", "")).upper()
+    method = str(run.config.get("method", "")).replace("_", " ")
+    method = method.upper() if method == "mmkd" else method.capitalize()
     total = number(run.config.get("total_steps"))
     stopped = f", at step {count(run.step)} of {count(total)}" if run.step < total else ""
     return f"{method} run{stopped}" if method else f"Run{stopped}"
@@ -33,19 +35,28 @@ def _kind(run: Run) -> str:
 
 def _reached(run: Run) -> Markup | None:
     """One large figure, and a sentence that says what it is."""
-    scores = run.scores
-    if scores is not None and scores.after is not None:
-        before = None
-        if scores.before is not None:
-            before = element("span", percent(scores.before), " → ", class_="from")
-        meaning = "of held-out translations are nearest to their own English sentence"
-        then = "" if scores.before is None else ", before training and now"
-        return _large(before, percent(scores.after), meaning + then)
+    task = run.tasks[0] if run.tasks else None
+    if task is not None and task.now.mean is not None:
+        meaning = (
+            "of held-out translations are nearest to their own English sentence"
+            if task.name == "retrieval"
+            else f"in {task.name.replace('_', ' ')}, the mean over languages"
+        )
+        for other, then in ((task.before, ", before training and now"), *_baseline(task)):
+            if other is not None and other.mean is not None:
+                before = element("span", percent(other.mean), " → ", class_="from")
+                return _large(before, percent(task.now.mean), meaning + then)
+        return _large(None, percent(task.now.mean), meaning)
     loss = _finite(run.metrics.get("loss"))
     if not len(loss):
         return None
     before = element("span", short(loss[0]), " → ", class_="from") if len(loss) > 1 else None
     return _large(before, short(loss[-1]), "loss, at first and now" if before else "loss")
+
+
+def _baseline(task: Task) -> list[tuple[Series, str]]:
+    found = [series for series in task.beside if series.name == "baseline"]
+    return [(series, f": the baseline, and the {task.now.name}") for series in found]
 
 
 def _large(before: Markup | None, now: str, meaning: str) -> Markup:
@@ -55,26 +66,25 @@ def _large(before: Markup | None, now: str, meaning: str) -> Markup:
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     found = []
-    if run.scores is not None and run.scores.languages:
-        ordered = [code for code in run.scores.ordered() if code in run.scores.languages]
+    scores = run.tasks[0].now.languages if run.tasks else {}
+    if scores:
+        ordered = [code for code in run.tasks[0].ordered() if code in scores]
         found.append(("Languages", count(len(ordered))))
         for name, code in (("Best", ordered[0]), ("Last", ordered[-1])):
             if len(ordered) > 1:
-                score = percent(run.scores.languages[code])
-                found.append((f"{name}: {language_name(code)}", score))
+                found.append((f"{name}: {language_name(code)}", percent(scores[code])))
     if run.step:
         found.append(("Steps", count(run.step)))
         batch = number(run.config.get("batch_size"))
         if batch > 0:
             found.append(("Pairs seen", short_count(run.step * batch)))
-    if seconds := _seconds(run.speed.get("per_second/steps")):
+    if seconds := seconds_of_steps(run):
         found.append(("Training time", duration(seconds)))
-    rate = _finite(run.speed.get("per_second/pairs"))
-    if len(rate):
-        found.append(("Speed", f"{short(float(np.median(rate)))} pairs/s"))
-    used = _finite(run.speed.get("per_second/mfu"))
-    if len(used):
-        found.append(("Model FLOPs used", percent(100 * float(np.median(used)))))
+    rate, used = (typical(run.speed.get(f"per_second/{name}")) for name in ("pairs", "mfu"))
+    if np.isfinite(rate):
+        found.append(("Speed", f"{short(rate)} pairs/s"))
+    if np.isfinite(used):
+        found.append(("Model FLOPs used", percent(100 * used)))
     return found
 
 
@@ -83,14 +93,23 @@ def short_count(value: int | float) -> str:
     return count(value) if value < 1e6 else short(value)
 
 
-def _seconds(rate: Curve | None) -> float:
+def seconds_of_steps(run: Run) -> float:
     """How long the steps took: compiling, evaluating and saving are not in the rates."""
+    rate = run.speed.get("per_second/steps")
     if rate is None:
         return 0.0
     steps = np.diff(rate.steps, prepend=0.0)
     known = np.isfinite(rate.values) & (rate.values > 0)
     seconds = float((steps[known] / rate.values[known]).sum())
     return seconds if np.isfinite(seconds) else 0.0
+
+
+def typical(curve: Curve | None, last: bool = False) -> float:
+    """The median of what is finite, or the last of it; not a number if there is nothing."""
+    values = _finite(curve)
+    if not len(values):
+        return float("nan")
+    return float(values[-1] if last else np.median(values))
 
 
 def _finite(curve: Curve | None) -> np.ndarray:

@@ -1,18 +1,26 @@
 """The parts of a report as one page."""
 
+from mmkd_jax.evaluation._report._between import between
+from mmkd_jax.evaluation._report._by_language import by_language
+from mmkd_jax.evaluation._report._confused import confused
 from mmkd_jax.evaluation._report._curves import curves
 from mmkd_jax.evaluation._report._data import data
 from mmkd_jax.evaluation._report._files import Run
 from mmkd_jax.evaluation._report._headline import headline
 from mmkd_jax.evaluation._report._html import Markup, element, joined
 from mmkd_jax.evaluation._report._models import models
-from mmkd_jax.evaluation._report._retrieval import retrieval
+from mmkd_jax.evaluation._report._runs import runs
 from mmkd_jax.evaluation._report._settings import settings
 from mmkd_jax.evaluation._report._similarity import similarity
+from mmkd_jax.evaluation._report._space import space
 from mmkd_jax.evaluation._report._style import STYLE
+from mmkd_jax.evaluation._report._tagging import tagging
 from mmkd_jax.evaluation._report._versions import versions
 
-_PARTS = (headline, retrieval, curves, similarity, models, data, settings, versions)
+_PARTS = (
+    *(headline, runs, by_language, curves, between, space, similarity, confused, tagging),
+    *(models, data, settings, versions),
+)
 # Nothing is fetched and nothing is run, whatever the data hold.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 

@@ -14,15 +14,21 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mmkd_jax.evaluation._report._html import Markup, element
 
 INK, MUTED, LINE, ACCENT, BEFORE = "#010101", "#020202", "#030303", "#040404", "#050505"
+GROUND = "#060606"
+OTHERS = ("#070701", "#070702", "#070703", "#070704", "#070705")  # what the run is compared with
 _ROLES = {
     INK: "currentColor",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
     ACCENT: "var(--accent)",
     BEFORE: "var(--before)",
+    GROUND: "var(--ground)",
+    **{colour: f"var(--other-{number})" for number, colour in enumerate(OTHERS, start=1)},
 }
 WIDE, NARROW = 720, 344  # pixels: the page's column, and that of a phone
 _SETTINGS = {
@@ -58,9 +64,11 @@ class Canvas:
         # A point is a pixel then, for fonts and lines too.
         self.figure = Figure((width / 72, height / 72), dpi=72)
         self.figure.patch.set_visible(False)
-        self.ground = self.figure.add_axes((0, 0, 1, 1))
-        self.ground.set(xlim=(0, width), ylim=(height, 0))
-        self.ground.set_axis_off()
+        # Texts stand in front of everything, what is filled and drawn by pixels behind all axes.
+        self.ground, self.front = (self.figure.add_axes((0, 0, 1, 1), zorder=z) for z in (-1, 1))
+        for whole in (self.ground, self.front):
+            whole.set(xlim=(0, width), ylim=(height, 0))
+            whole.set_axis_off()
 
     def text(
         self,
@@ -71,14 +79,16 @@ class Canvas:
         size: int | float = 13,
         align: str = "left",
         bold: bool = False,
+        upright: bool = False,
     ) -> None:
-        """Writes text that stands on the line at `y`."""
+        """Writes text that stands on the line at `y`, or that goes up from there."""
         # Matplotlib draws a mark, and `_svg` puts the text there: its fonts lack most scripts, and
         # what it would make of dollars and the like is not what is meant.
         mark = f"@{len(self.texts)}@"
         self.texts.append(text)
         weight = "bold" if bold else "normal"
-        self.ground.text(x, y, mark, color=colour, fontsize=size, ha=align, fontweight=weight)
+        way = {"rotation": 90, "va": "bottom", "ha": "center"} if upright else {"ha": align}
+        self.front.text(x, y, mark, color=colour, fontsize=size, fontweight=weight, **way)
 
     def bar(self, box: Box, colour: str) -> None:
         """Fills a rectangle."""
@@ -91,6 +101,30 @@ class Canvas:
         from matplotlib.patches import Circle
 
         self._add(Circle((x, y), radius, facecolor=colour, linewidth=0))
+
+    def lines(
+        self, segments: np.ndarray, width: int | float, colour: str, alpha: int | float = 1
+    ) -> None:
+        """Draws straight lines ``[n, 2, 2]``: of each both ends, of these x and y."""
+        self._path(np.asarray(segments, float).reshape(-1, 2, 2), width, colour, alpha)
+
+    def dots(self, points: np.ndarray, radius: int | float, colour: str) -> None:
+        """Fills circles around points ``[n, 2]``."""
+        # As lines without length, whose ends are round: one path, where circles were one each.
+        ends = np.stack([points, points + (0.01, 0)], axis=1)
+        self._path(ends, 2 * radius, colour, 1)
+
+    def _path(
+        self, segments: np.ndarray, width: int | float, colour: str, alpha: int | float
+    ) -> None:
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        codes = [Path.MOVETO, Path.LINETO] * len(segments)
+        path = Path(segments.reshape(-1, 2), codes)
+        path.should_simplify = False
+        style = {"capstyle": "round", "linewidth": width, "edgecolor": colour, "alpha": alpha}
+        self._add(PathPatch(path, facecolor="none", **style))
 
     def axes(self, box: Box) -> Any:
         """Axes of matplotlib, on transparent ground and without a frame."""
@@ -109,24 +143,27 @@ class Canvas:
         patch.set_clip_path(None)
 
 
-def picture(draw: Callable[[int | float], Canvas], label: str) -> Markup:
+def picture(
+    draw: Callable[[int | float], Canvas], title: str, description: str | None = None
+) -> Markup:
     """A picture in two widths, of which the page shows the one that fits.
 
     Args:
       draw: From a width in pixels to the picture.
-      label: What it shows, for those who do not see it.
+      title: What it is.
+      description: What it shows, for those who do not see it.
     """
     return element(
         "div",
         *(
-            element("div", _svg(draw(width), label), class_=name)
+            element("div", _svg(draw(width), title, description), class_=name)
             for width, name in ((WIDE, "wide"), (NARROW, "narrow"))
         ),
         class_="picture",
     )
 
 
-def _svg(canvas: Canvas, label: str) -> Markup:
+def _svg(canvas: Canvas, title: str, description: str | None) -> Markup:
     import matplotlib
 
     file = StringIO()
@@ -136,10 +173,12 @@ def _svg(canvas: Canvas, label: str) -> Markup:
     body = whole[whole.index("</defs>") + len("</defs>") : whole.rindex("</svg>")]
     return element(
         "svg",
+        element("title", title),
+        element("desc", description) if description else None,
         Markup(_with_texts(_plain(body), canvas.texts)),
         viewBox=f"0 0 {canvas.width:g} {canvas.height:g}",
         role="img",
-        aria_label=label,
+        aria_label=title,
     )
 
 

@@ -27,8 +27,39 @@ def settings(run: Run) -> Markup | None:
     return section(
         "Settings",
         *(changed if usual and rows else []),
+        *_between_runs(run),
         folded("All settings", element("pre", whole)),
     )
+
+
+def _between_runs(run: Run) -> list[Markup]:
+    """Where the runs differ from one another."""
+    if not run.others:
+        return []
+    flat = [dict(_flat(one.config)) for one in (run, *run.others)]
+    names = dict.fromkeys(name for one in flat for name in one)
+    values = {name: [one.get(name, _NOTHING) for one in flat] for name in names}
+    rows = [
+        [element("code", breakable(name)), *map(_value, of_runs)]
+        for name, of_runs in values.items()
+        if any(value != of_runs[0] for value in of_runs[1:])
+    ]
+    if not rows:
+        return [element("p", "The runs' settings are the same.")]
+    head = ["Setting", *(breakable(one.name) for one in (run, *run.others))]
+    return [
+        element("p", "Where the runs differ from one another."),
+        element("div", table(head, rows), class_="dense"),
+    ]
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values, sources as they are."""
+    for name, value in config.items():
+        if isinstance(value, dict) and value and name not in ("sources", "held_out"):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _defaults(method: Any) -> dict[str, Any]:

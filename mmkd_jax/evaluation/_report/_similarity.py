@@ -1,18 +1,12 @@
 """Whether the student finds alike what its teacher finds alike."""
 
-import functools
-
 import numpy as np
 
-from mmkd_jax.evaluation._report._files import Run, Similarity
+from mmkd_jax.evaluation._report._details import Similarity
+from mmkd_jax.evaluation._report._files import Run
 from mmkd_jax.evaluation._report._html import Markup, element, folded, joined, section
-from mmkd_jax.evaluation._report._pictures import LINE, MUTED, Box, Canvas, picture
-
-# From far to near, on light ground and on dark: one hue, evenly lighter or darker.
-_SHADES = {
-    "on-light": ("#ffffff", "#dbe8fb", "#a5c6f5", "#5d97e8", "#1a66cc", "#0c3f8a", "#06224d"),
-    "on-dark": ("#15181c", "#16304f", "#1b4a80", "#2b6cb8", "#5a9bea", "#a3c8f8", "#f1f7ff"),
-}
+from mmkd_jax.evaluation._report._pictures import MUTED, Box, Canvas
+from mmkd_jax.evaluation._report._shades import Shades, on_both_grounds, scale, shaded
 
 
 def similarity(run: Run) -> Markup | None:
@@ -21,7 +15,6 @@ def similarity(run: Run) -> Markup | None:
         return None
     found = _arranged(run.similarity)
     count = len(found.teacher)
-    label = "Maps of cosine similarities: of the teacher on the left, of the student on the right"
     agreement = _agreement(found)
     return section(
         "Teacher and student",
@@ -34,9 +27,10 @@ def similarity(run: Run) -> Markup | None:
             if agreement is not None
             else None,
         ),
-        *(
-            element("div", picture(functools.partial(_draw, found, shades), label), class_=ground)
-            for ground, shades in _SHADES.items()
+        on_both_grounds(
+            lambda shades, width: _draw(found, shades, width),
+            "Maps of cosine similarities",
+            "Of the teacher on the left, of the student on the right.",
         ),
         _sentences(found.texts),
     )
@@ -72,7 +66,7 @@ def _agreement(found: Similarity) -> float | None:
     return float(np.corrcoef(teacher, student)[0, 1])
 
 
-def _draw(found: Similarity, shades: tuple[str, ...], width: int | float) -> Canvas:
+def _draw(found: Similarity, shades: Shades, width: int | float) -> Canvas:
     space = 40 if width > 500 else 16
     each = (width - space) / 2
     canvas = Canvas(width, each + 56)
@@ -83,12 +77,8 @@ def _draw(found: Similarity, shades: tuple[str, ...], width: int | float) -> Can
     ):
         canvas.text(x, 13, title, bold=True)
         canvas.text(x + each, 13, reads, MUTED, size=12, align="right")
-        _map(canvas, Box(x, 24, each, each), (cosines - low) / (1 - low), shades)
-    # Which shade is which cosine.
-    top = each + 42
-    canvas.text(0, top + 9, f"{low:.1f}".replace("-", "−"), MUTED, size=11)
-    _map(canvas, Box(32, top, 160, 10), np.linspace(0, 1, 64)[None], shades)
-    canvas.text(202, top + 9, "1.0, the same", MUTED, size=11)
+        shaded(canvas, Box(x, 24, each, each), (cosines - low) / (1 - low), shades)
+    scale(canvas, 0, each + 42, f"{low:.1f}".replace("-", "−"), "1.0, the same", shades)
     return canvas
 
 
@@ -96,17 +86,6 @@ def _lowest(found: Similarity) -> float:
     """Where the scale begins, for both maps alike: a round number below all cosines."""
     lowest = min(found.teacher.min(), found.student.min())
     return min(float(np.floor(lowest * 10) / 10), 0.9)
-
-
-def _map(canvas: Canvas, box: Box, values: np.ndarray, shades: tuple[str, ...]) -> None:
-    """Numbers from 0 to 1 as shades, in a thin frame."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    canvas.bar(Box(box.x - 1, box.y - 1, box.width + 2, box.height + 2), LINE)
-    axes = canvas.axes(box)
-    axes.set_axis_off()
-    colours = LinearSegmentedColormap.from_list("near", shades)
-    axes.imshow(values, colours, vmin=0, vmax=1, interpolation="none", aspect="auto", clip_on=False)
 
 
 def _sentences(texts: list[tuple[str, ...]]) -> Markup | None:

@@ -4,12 +4,16 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --ground: #ffffff; --ink: #16191d; --muted: #5d6671; --line: #e3e6ea;
-  --accent: #1a66cc; --before: #8f99a5; --raised: #f6f7f9;
+  --accent: #1a66cc; --before: #8f99a5; --raised: #f6f7f9; --wrong: #b3261e;
+  --other-1: #d9730d; --other-2: #2a9163; --other-3: #8f5bd1;
+  --other-4: #c9406f; --other-5: #0f8f9c;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #111417; --ink: #e9ebee; --muted: #9aa4af; --line: #2a2f36;
-    --accent: #62a0f0; --before: #5c6672; --raised: #191d22;
+    --accent: #62a0f0; --before: #5c6672; --raised: #191d22; --wrong: #ff8f85;
+    --other-1: #f0a050; --other-2: #5cc596; --other-3: #b795f5; --other-4: #f083a6;
+    --other-5: #55c6d2;
   }
 }
 * { box-sizing: border-box; }
@@ -51,11 +55,18 @@ svg { display: block; width: 100%; height: auto; font-family: inherit; overflow:
 svg * { stroke-linejoin: round; }
 .narrow, .on-dark { display: none; }
 .narrow svg { max-width: 480px; }
-.legend { display: flex; gap: 24px; font-size: 14px; margin: 20px 0 0; }
-.legend span { display: flex; align-items: center; gap: 8px; }
-.legend i { width: 18px; height: 10px; background: var(--accent); }
-.legend i.before, .legend i.lost { background: var(--before); }
-.legend i.lost { height: 3px; }
+.legend {
+  display: flex; flex-wrap: wrap; gap: 6px 24px; font-size: 14px; margin: 20px 0 0; max-width: none;
+}
+.legend span, .named { display: flex; align-items: center; gap: 8px; overflow-wrap: break-word; }
+.swatch { flex: none; width: 18px; height: 10px; background: var(--accent); }
+.swatch.before, .swatch.lost { background: var(--before); }
+.swatch.lost { height: 3px; }
+.swatch.other-1 { background: var(--other-1); }
+.swatch.other-2 { background: var(--other-2); }
+.swatch.other-3 { background: var(--other-3); }
+.swatch.other-4 { background: var(--other-4); }
+.swatch.other-5 { background: var(--other-5); }
 
 .scroll { overflow-x: auto; margin-top: 20px; }
 table { width: 100%; border-collapse: collapse; font-size: 15px; }
@@ -81,6 +92,24 @@ pre {
 .sentences li { padding: 4px 0; }
 .sentences span { display: block; color: var(--ink); text-align: left; }
 .sentences .translation { color: var(--muted); }
+.sentences small { color: var(--muted); }
+.confused { margin-top: 28px; padding-left: 14px; border-left: 3px solid var(--line); }
+.said { margin: 2px 0 8px; font-size: 17px; text-align: left; overflow-wrap: anywhere; }
+.confused dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0; }
+.confused dt, .confused dd { font-size: 15px; font-weight: 400; margin: 0; }
+.confused dd { overflow-wrap: anywhere; }
+.cosine { color: var(--muted); white-space: nowrap; }
+.hard { margin-top: 28px; }
+.paths { margin-top: 6px; }
+.paths table { width: auto; font-size: 14px; }
+.paths th, .paths td { padding: 4px 14px 4px 0; white-space: nowrap; }
+.paths thead th { color: var(--ink); font-size: 15px; font-weight: 550; }
+.paths th:first-child {
+  position: sticky; left: 0; background: var(--ground); text-align: right; color: var(--muted);
+}
+.paths td { color: var(--muted); }
+mark { background: none; color: var(--wrong); font-weight: 600; }
+.paths:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 footer { margin-top: 96px; font-size: 14px; color: var(--muted); }
 
 @media (max-width: 620px) {

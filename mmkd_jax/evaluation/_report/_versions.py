@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmkd_jax import __version__
+from mmkd_jax.evaluation._replace import replace_file
 from mmkd_jax.evaluation._report._files import Run
 from mmkd_jax.evaluation._report._html import Markup, element, section, table
 
@@ -23,10 +24,8 @@ def write_versions(workdir: str | os.PathLike[str]) -> None:
     found = software() | {"device": f"{jax.device_count()} × {device.device_kind}"}
     if jax.process_count() > 1:
         found["processes"] = str(jax.process_count())
-    path = Path(workdir) / "versions.json"
-    temporary = path.with_name(".versions.json")
-    temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    text = json.dumps(found, indent=2) + "\n"
+    replace_file(Path(workdir) / "versions.json", lambda file: file.write(text.encode()))
 
 
 def software() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """config.json of transformers, to and from `EncoderConfig`."""
 
 from collections.abc import Collection
+from typing import Any
 
 from mmkd_jax.models._config import MODEL_TYPES, EncoderConfig
 
@@ -60,6 +61,17 @@ _ONLY = {
     "add_cross_attention": False,
     "tie_word_embeddings": True,
 }
+# Beyond these nobody means it, and nothing must be built or allocated from it.
+_LARGEST = {
+    "vocabulary_size": 2**24,
+    "width": 2**16,
+    "layers": 2**12,
+    "heads": 2**12,
+    "hidden_width": 2**20,
+    "positions": 2**22,
+    "token_types": 2**16,
+    "pad_id": 2**24,
+}
 
 
 def from_hugging_face(content: dict) -> EncoderConfig:
@@ -78,6 +90,8 @@ def from_hugging_face(content: dict) -> EncoderConfig:
     if missing := [name for name in names.values() if name not in values]:
         raise ValueError(f"config.json of a {model_type} must hold {', '.join(missing)}")
     fields = {ours: values[theirs] for ours, theirs in names.items()}
+    for ours, theirs in names.items():
+        fields[ours] = _checked(theirs, fields[ours], _LARGEST.get(ours))
     if fields["activation"] not in _ACTIVATIONS:
         raise ValueError(
             f"config.json: {names['activation']} must be one of {', '.join(_ACTIVATIONS)}, "
@@ -87,6 +101,25 @@ def from_hugging_face(content: dict) -> EncoderConfig:
     fields.setdefault("token_types", 0)
     offset = fields["pad_id"] + 1 if roberta else 0
     return EncoderConfig(model_type=model_type, position_offset=offset, **fields)
+
+
+def _checked(name: str, value: Any, largest: int | None) -> Any:
+    """The value, if it is a size, a text, or a small number.
+
+    Raises:
+      ValueError: It is something else.
+    """
+    if name in ("hidden_act", "activation"):
+        fits, wanted = isinstance(value, str), "a text"
+    elif largest is not None:
+        fits = type(value) is int and 0 <= value <= largest
+        wanted = f"a whole number, 0 to {largest:,}"
+    else:
+        fits = type(value) in (int, float) and 0 <= value <= 1
+        wanted = "a number, 0 to 1"
+    if not fits:
+        raise ValueError(f"config.json: {name} must be {wanted}, got {str(value)[:40]!r}")
+    return value if isinstance(value, str) or largest is not None else float(value)
 
 
 def to_hugging_face(config: EncoderConfig, heads: Collection[str], dtype: str) -> dict:

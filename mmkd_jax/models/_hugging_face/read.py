@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import fnmatch
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,9 @@ import jax
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
+from mmkd_jax._json import read_json
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._hugging_face.names import FAMILIES, Tensor, heads_of, tensors, without_prefix
@@ -151,21 +151,39 @@ def _config_of(directory: Path) -> dict:
     path = directory / "config.json"
     if not path.exists():
         raise ValueError(f"{directory} must hold config.json, found {_listing(directory)}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def _files(directory: Path) -> list:
     """The open safetensors files, their pages mapped but not read."""
     index = directory / "model.safetensors.index.json"
     if index.exists():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        paths = [directory / name for name in dict.fromkeys(names)]
+        paths = [directory / name for name in _parts(index)]
     else:
         paths = [directory / "model.safetensors"]
     for path in paths:
         if not path.exists():
             raise ValueError(_no_weights(directory, path))
-    return [safe_open(path, "np") for path in paths]
+    return [_opened(path) for path in paths]
+
+
+def _parts(index: Path) -> list[str]:
+    """The files that an index names, all of them in its own folder."""
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict):
+        raise ValueError(f"{index} must hold an object weight_map, got {str(names)[:40]!r}")
+    for name in names.values():
+        plain = isinstance(name, str) and Path(name).name == name and "\0" not in name
+        if not plain or not name.endswith(".safetensors"):
+            raise ValueError(f"{index} must name files in its own folder, got {str(name)[:200]!r}")
+    return list(dict.fromkeys(names.values()))
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, "np")
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file, or is damaged: {error}") from None
 
 
 def _no_weights(directory: Path, path: Path) -> str:

@@ -1,0 +1,433 @@
+"""Measures what structured distillation is worth, on real taggers, over several seeds.
+
+    python benchmarks/structured.py --task=pos --setting=paper           # about 45 minutes, 2 cores
+    python benchmarks/structured.py --task=pos --setting=low_resource
+    python benchmarks/structured.py --task=ner --setting=paper
+    python benchmarks/structured.py --task=pos --setting=paper --report  # writes what there is
+    python benchmarks/structured.py --speed                              # time of a step
+
+Trials are files below `--workdir`: the same command goes on where it was stopped. Corpora are read
+from the folder that MMKD_SHARED_DATA names.
+"""
+
+import argparse
+import functools
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Method(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+      objective: what the student learns from teachers; empty for none.
+      kind: of the student and its teachers, crf or softmax.
+      folds: above 1, teachers are cross-fitted: none is asked about what it learned from.
+      seeds: how many, at most.
+    """
+
+    objective: str
+    kind: str = "crf"
+    folds: int = 1
+    seeds: int = 3
+
+
+PAPER = {
+    "CRF baseline": Method("", seeds=5),
+    "posterior": Method("posterior", seeds=5),
+    "exact KL": Method("kl", seeds=5),
+    "exact KL, cross-fitted teachers": Method("kl", folds=3),
+    "emission": Method("emission"),
+    "top-10": Method("top_k"),
+    "weighted top-10": Method("weighted_top_k"),
+    "posterior + weighted top-10": Method("0.5*posterior + 0.5*weighted_top_k"),
+    "softmax": Method("", kind="softmax"),
+    "token": Method("token", kind="softmax"),
+}
+LOW = {
+    "CRF baseline": Method("", seeds=5),
+    "hard pseudo-labels": Method("hard", seeds=5),
+    "posterior": Method("posterior", seeds=5),
+    "exact KL": Method("kl", seeds=5),
+}
+
+
+class Setting(NamedTuple):
+    """What is compared.
+
+    Attributes:
+      title: of the table.
+      rows: the methods.
+      labelled: the share of sentences whose gold tags the student sees; the others are raw text.
+      teachers_see: the share whose gold tags the teachers see.
+      joint: one teacher for all languages, instead of one for each.
+      about: a sentence for the report.
+    """
+
+    title: str
+    rows: dict[str, Method]
+    labelled: float = 1.0
+    teachers_see: float = 1.0
+    joint: bool = False
+    about: str = ""
+
+
+SETTINGS = {
+    "paper": Setting("as in the paper", PAPER, about="All labels."),
+    "low_resource": Setting(
+        "low-resource",
+        LOW,
+        labelled=0.25,
+        about="The student has a quarter of the labels, its teachers had all; the rest is raw text "
+        "for the student.",
+    ),
+    "few_labels": Setting(
+        "few labels",
+        LOW,
+        labelled=0.25,
+        teachers_see=0.25,
+        about="Student and teachers have the same quarter of the labels; the rest is raw text for "
+        "the student.",
+    ),
+    "joint": Setting(
+        "as in the paper, with one multilingual teacher",
+        PAPER,
+        joint=True,
+        about="All labels; one large teacher learned all languages.",
+    ),
+}
+LARGE_TESTS = 5000  # words
+TEACHER_SETS = 2  # seeds 0, 2, 4 learn from the one, seeds 1 and 3 from the other
+
+
+# --- Trials -------------------------------------------------------------------------------------
+
+
+class Experiment:
+    """The trials of one task in one setting."""
+
+    def __init__(self, task: str, setting: str, workdir: pathlib.Path):
+        import structured_trials as trials
+
+        self.trials, self.task = trials, task
+        self.setting, self.name = SETTINGS[setting], setting
+        self.workdir = workdir / task
+        folder = pathlib.Path(os.environ.get("MMKD_SHARED_DATA", ROOT.parent / "shared" / "data"))
+        self.corpus = {"pos": trials.read_pos, "ner": trials.read_ner}[task](folder)
+
+    @functools.cached_property
+    def score(self):
+        if self.task == "pos":
+            return self.trials.accuracy
+        from mmkd_jax import evaluation
+
+        return lambda gold, found: 100 * evaluation.span_f1(gold, found)
+
+    def seen(self, share: float, raw: bool) -> dict:
+        """Training sentences: a share with labels, the others without, or left out."""
+        found = {}
+        for language, sentences in self.corpus.train.items():
+            known = [self.trials.is_labelled(s, share) for s in sentences]
+            marked = zip(sentences, known, strict=True)
+            found[language] = [s if k else s._replace(tags=()) for s, k in marked if k or raw]
+        return found
+
+    def teachers(self, kind: str, folds: int, seed: int):
+        """What the teachers say about the training sentences; they are trained if they must be."""
+        path = self.lessons_path(kind, folds, seed)
+        with self.trials.held(path, wait=True):
+            if not self.trials.scores_beside(path).exists():
+                self._teach(path, kind, folds, seed % TEACHER_SETS)
+        return self.trials.load_lessons(path)
+
+    def lessons_path(self, kind: str, folds: int, seed: int) -> pathlib.Path:
+        """Where what the teachers say is kept."""
+        share = round(100 * self.setting.teachers_see)
+        who = f"{kind}-{'joint' if self.setting.joint else 'each'}-{share}-{folds}"
+        return self.workdir / f"teachers-{who}-{seed % TEACHER_SETS}.npz"
+
+    def _teach(self, path: pathlib.Path, kind: str, folds: int, seed: int) -> None:
+        trials, begin = self.trials, time.monotonic()
+        known = self.seen(self.setting.teachers_see, raw=False)
+        groups = [list(known)] if self.setting.joint else [[language] for language in known]
+        numbers, emissions, taught, scores = {}, {}, [], {"test": {}}
+        for languages in groups:
+            for fold in range(folds):
+                learned = {
+                    language: [
+                        s for s in known[language] if folds == 1 or trials.fold_of(s, folds) != fold
+                    ]
+                    for language in languages
+                }
+                tagger = trials.train(
+                    self.corpus,
+                    learned,
+                    trials.LARGE,
+                    100 + 10 * seed + fold,
+                    kind,
+                    epochs=trials.TEACHER_EPOCHS,
+                )
+                for language in languages:
+                    found, _ = tagger.read(self.corpus.train[language])
+                    for index, sentence in enumerate(self.corpus.train[language]):
+                        if folds == 1 or trials.fold_of(sentence, folds) == fold:
+                            numbers[language, index] = len(taught)
+                            emissions[language, index] = found[index]
+                    if fold == 0:
+                        test = {language: self.corpus.test[language]}
+                        scores["test"] |= trials.scores_of(tagger, test, self.score)
+                taught.append(tagger.scores())
+        order = [
+            (language, i) for language in known for i in range(len(self.corpus.train[language]))
+        ]
+        lessons = trials.Lessons(
+            taught,
+            trials.np.array([numbers[key] for key in order]),
+            [emissions[key] for key in order],
+        )
+        trials.save_lessons(path, lessons, scores | trials.measured(begin))
+
+    def path(self, row: str, seed: int) -> pathlib.Path:
+        return self.workdir / self.name / f"{row.replace(' ', '_')}-{seed}.json"
+
+    def run(self, row: str, seed: int) -> None:
+        """Trains a student and writes down its scores, unless somebody has or does."""
+        path = self.path(row, seed)
+        with self.trials.held(path, wait=False) as mine:
+            if not mine or path.exists():
+                return
+            begin = time.monotonic()
+            scores = self._student(self.setting.rows[row], seed)
+            text = json.dumps(scores | self.trials.measured(begin))
+            self.trials.write(path, lambda partial: partial.write_text(text))
+        print(f"{self.task}, {self.name}, {row}, seed {seed}: {text}", flush=True)
+
+    def _student(self, method: Method, seed: int) -> dict:
+        from mmkd_jax import methods
+
+        trials, share = self.trials, self.setting.labelled
+        if method.objective:
+            sentences, epochs = self.seen(share, raw=True), trials.EPOCHS
+            lessons = self.teachers(method.kind, method.folds, seed)
+            settings = methods.StructuredSettings(objective=method.objective, paths=10, per="token")
+        else:
+            # As many steps as the others.
+            sentences, epochs = self.seen(share, raw=False), trials.EPOCHS / share
+            lessons, settings = None, methods.StructuredSettings(per="token")
+        tagger = trials.train(
+            self.corpus,
+            sentences,
+            trials.SMALL,
+            seed,
+            method.kind,
+            settings,
+            lessons,
+            epochs,
+            words=self.corpus.train if share == 1 else sentences,
+        )
+        return {
+            "test": trials.scores_of(tagger, self.corpus.test, self.score),
+            "zero_shot": trials.scores_of(tagger, self.corpus.zero_shot, self.score),
+        }
+
+    def jobs(self) -> list[tuple[str, int]]:
+        """The first seeds of all rows come first."""
+        rows = self.setting.rows
+        most = max(method.seeds for method in rows.values())
+        return [(row, s) for s in range(most) for row, method in rows.items() if s < method.seeds]
+
+
+def work(chosen: argparse.Namespace) -> None:
+    """Makes the trials that nobody has made, on one core."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    cache = chosen.workdir / "compiled"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    experiment = Experiment(chosen.task, chosen.setting, chosen.workdir)
+    for row, seed in experiment.jobs():
+        if chosen.seeds is None or seed < chosen.seeds:
+            experiment.run(row, seed)
+
+
+def start_workers(chosen: argparse.Namespace) -> None:
+    """One process a core: small taggers gain nothing from a second one."""
+    cores = sorted(os.sched_getaffinity(0))[: chosen.workers]
+    flags = [f"--task={chosen.task}", f"--setting={chosen.setting}", f"--workdir={chosen.workdir}"]
+    flags += [] if chosen.seeds is None else [f"--seeds={chosen.seeds}"]
+    workers = [
+        subprocess.Popen(
+            ["taskset", "-c", str(core), sys.executable, __file__, *flags, f"--worker={number}"]
+        )
+        for number, core in enumerate(cores)
+    ]
+    codes = [worker.wait() for worker in workers]
+    if any(codes):
+        raise SystemExit("a worker failed, see above; what is finished is kept")
+
+
+# --- Report -------------------------------------------------------------------------------------
+
+
+def runs_of(experiment: Experiment) -> dict[str, dict[int, dict]]:
+    """The scores of finished trials: row, seed."""
+    found: dict[str, dict[int, dict]] = {}
+    for row, seed in experiment.jobs():
+        path = experiment.path(row, seed)
+        if path.exists():
+            found.setdefault(row, {})[seed] = json.loads(path.read_text())
+    return found
+
+
+def teachers_of(experiment: Experiment) -> dict[int, dict]:
+    """The scores of the teachers that all learned from."""
+    paths = {
+        seed: experiment.trials.scores_beside(experiment.lessons_path("crf", 1, seed))
+        for seed in range(TEACHER_SETS)
+    }
+    return {seed: json.loads(path.read_text()) for seed, path in paths.items() if path.exists()}
+
+
+def macro(run: dict, languages: list[str], part: str = "test") -> float:
+    return statistics.mean(run[part][language] for language in languages)
+
+
+def spread(values: list[float]) -> str:
+    return f"± {statistics.stdev(values):.2f}" if len(values) > 1 else "one seed"
+
+
+def gain(runs: dict[int, dict], base: dict[int, dict], languages: list[str], part: str) -> str:
+    """The mean gain over the same seeds, with its standard error."""
+    both = sorted(set(runs) & set(base))
+    gains = [macro(runs[s], languages, part) - macro(base[s], languages, part) for s in both]
+    if not gains:
+        return ""
+    error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else math.nan
+    return f"{statistics.mean(gains):+.2f} ± {error:.2f} (n = {len(gains)})"
+
+
+def rows_of(experiment: Experiment) -> list:
+    from side_by_side import Row
+
+    corpus, found = experiment.corpus, runs_of(experiment)
+    learned = list(corpus.test)
+    large = [
+        language
+        for language, sentences in corpus.test.items()
+        if sum(len(s.words) for s in sentences) > LARGE_TESTS
+    ]
+    parts = {
+        f"macro over {' '.join(learned)}": (learned, "test"),
+        f"macro over {' '.join(large)} (test sets above {LARGE_TESTS:,} words)": (large, "test"),
+        f"zero-shot, macro over {' '.join(corpus.zero_shot)}": (
+            list(corpus.zero_shot),
+            "zero_shot",
+        ),
+        **{f"{language}": ([language], "test") for language in learned},
+    }
+    all_rows = {"teachers": teachers_of(experiment)} | found
+    rows = []
+    for title, (languages, part) in parts.items():
+        metric = f"{experiment.setting.title}: {title} [%]"
+        for name, runs in all_rows.items():
+            if not runs or (name == "teachers" and part == "zero_shot"):
+                continue
+            values = [macro(run, languages, part) for run in runs.values()]
+            base = found.get("CRF baseline", {})
+            ours = statistics.mean(values)
+            theirs = statistics.mean(macro(run, languages, part) for run in base.values())
+            note = spread(values)
+            if name != "CRF baseline":
+                note += f"; gain {gain(runs, base, languages, part)}"
+            rows.append(Row(name, metric, ours, theirs, "CRF baseline", note=note))
+            hard = found.get("hard pseudo-labels")
+            if hard and name in ("posterior", "exact KL"):
+                note = f"gain {gain(runs, hard, languages, part)}"
+                theirs = statistics.mean(macro(run, languages, part) for run in hard.values())
+                rows.append(Row(name, metric, ours, theirs, "hard pseudo-labels", note=note))
+    return rows
+
+
+INTRO = """\
+{about} {task} Taggers: words, characters and one BiLSTM (Adam 3e-3 falling to 0, dropout 0.2,
+batches of {tokens} words, {epochs} epochs, no model selection; the baselines take as many steps as
+the others). The student's LSTM is {small} wide in each direction, a teacher's {large}. λ falls from
+1 to 0 by step, temperature 1, losses per word. *Gain* is the mean difference between runs with the
+same seed, with its standard error; there are two sets of teachers, which take turns, and learn for
+{teacher_epochs} epochs. A ratio is the column's figure divided by the row's. The paper (Wang et al.
+2020, with frozen M-BERT) has +0.36 for NER and +0.23 for POS, posterior over the CRF baseline."""
+TASKS = {
+    "pos": "Accuracy on Universal Dependencies, vi wo af te mr, trained on all of their sentences "
+    "(cut at 80 words); te and mr have test sets of 721 and 412 words.",
+    "ner": "Span F1 on Universal NER, da pt sv zh, of each the first 1,500 training sentences in "
+    "the order of a hash of their words.",
+}
+
+
+def write_report(chosen: argparse.Namespace) -> None:
+    from side_by_side import Report
+
+    experiment = Experiment(chosen.task, chosen.setting, chosen.workdir)
+    setting, trials = experiment.setting, experiment.trials
+    intro = INTRO.format(
+        about=setting.about,
+        task=TASKS[chosen.task],
+        tokens=trials.TOKENS,
+        epochs=trials.EPOCHS,
+        teacher_epochs=trials.TEACHER_EPOCHS,
+        small=trials.SMALL["width"],
+        large=trials.LARGE["width"],
+    )
+    title = f"Structured distillation, {chosen.task.upper()}, {setting.title}"
+    report = Report(
+        f"structured_{chosen.task}_{chosen.setting}",
+        title,
+        intro,
+        ["jax", "jaxlib", "flax", "optax", "numpy"],
+    )
+    report.add(*rows_of(experiment))
+    for metric in dict.fromkeys(row.metric for row in report.rows):
+        report.show(metric)
+    report.write()
+
+
+# --- Program ------------------------------------------------------------------------------------
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--task", choices=sorted(TASKS), default="pos")
+    parser.add_argument("--setting", choices=sorted(SETTINGS), default="paper")
+    parser.add_argument("--seeds", type=int, help="fewer than each row's own")
+    parser.add_argument("--workdir", type=pathlib.Path, default=ROOT / "runs" / "structured")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="trains nothing")
+    parser.add_argument("--speed", action="store_true", help="time of a step instead")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    chosen.workdir = chosen.workdir.absolute()
+    if chosen.speed:
+        import structured_speed
+
+        structured_speed.main()
+    elif chosen.worker is not None:
+        work(chosen)
+    else:
+        if not chosen.report:
+            start_workers(chosen)
+        write_report(chosen)
+
+
+if __name__ == "__main__":
+    main()

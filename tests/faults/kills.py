@@ -1,0 +1,65 @@
+"""kill -9, and what is left of a run: for the tests, and for benchmarks/faults.py."""
+
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.programs.runs import kill, metrics, saved, start, wait_for
+
+MOMENTS = ("starting", "between saves", "in a save")
+
+
+class Kill(NamedTuple):
+    """A process that was killed.
+
+    Attributes:
+      moment: One of `MOMENTS`.
+      whole: The newest checkpoint that was whole when the process before this one was killed.
+      resumed: Where this one went on; None if it was killed before it had said so.
+      reached: The last step that it has written down.
+      left: The newest checkpoint that is whole now.
+    """
+
+    moment: str
+    whole: int
+    resumed: int | None
+    reached: int
+    left: int
+
+    @property
+    def lost(self) -> int:
+        """Steps that must be done again though there was a finished save beyond them."""
+        return 0 if self.resumed is None else max(0, self.whole - self.resumed)
+
+
+def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) -> Kill:
+    """Starts a run, or goes on with it, and kills it.
+
+    Args:
+      arguments: Of ``mmkd_jax.train``.
+      workdir: Of the run; it has a checkpoint, unless it is killed while starting.
+      moment: One of `MOMENTS`.
+      seconds: To wait after its start; between saves, after it has said where it goes on.
+    """
+    whole, resumed = newest(workdir), None
+    process = start("train", *arguments)
+    if moment != "starting":
+        line = process.stdout.readline()
+        said = re.fullmatch(r"going on after step (\d+)\n", line)
+        if said is None:
+            raise AssertionError(f"it does not go on: {line}{process.communicate()[0]}")
+        resumed = int(said[1])
+    if moment == "in a save":
+        wait_for(lambda: any(workdir.glob("checkpoints/*orbax-checkpoint-tmp*")), process)
+    else:
+        time.sleep(seconds)
+    kill([process])
+    lines = metrics(workdir) if (workdir / "metrics.jsonl").exists() else []
+    reached = max((line["step"] for line in lines), default=0)
+    return Kill(moment, whole, resumed, reached, newest(workdir))
+
+
+def newest(workdir: Path) -> int:
+    """The newest checkpoint that is whole, 0 if there is none."""
+    return max(saved(workdir), default=0)
