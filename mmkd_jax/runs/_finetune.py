@@ -285,4 +285,4 @@ def _abstract(
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes
     )
-    return training.Abstract(step, state, {}, batch)
+    return training.Abstract(step, state, {}, batch, method)
