@@ -376,7 +376,7 @@ def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> tr
         settings.optimizer.average,
         training.gatherer(known, mesh),
     )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh))
+    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
 
 
 def _batch_shapes(
