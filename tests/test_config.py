@@ -98,10 +98,8 @@ def test_a_config_file_cannot_add_fields():
         pulse().batchsize = 3
 
 
-@pytest.mark.parametrize(
-    ("task", "width"), [("xnli", 128), ("xquad", 384), ("ner", 128), ("pos", 128)]
-)
-def test_a_step_of_fine_tuning_is_known_from_its_config_alone(task, width):
+@pytest.mark.parametrize("task", ["xnli", "xquad", "ner", "pos"])
+def test_a_step_of_fine_tuning_is_known_from_its_config_alone(task):
     settings = config.read(from_file(ROOT / "configs" / "finetune.py", f"task={task}")[1])
     mesh = make_mesh(MeshSettings(data=2, fsdp=2, model=2))
     found = RUNS[settings.method].abstract(settings, mesh)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
@@ -341,11 +342,11 @@ def _config(
 
 def _drawn(config: models.TaggerConfig, key: Array) -> Tree:
     """New parameters, of a batch of one word."""
-    one = np.zeros((1, 1), np.int32)
-    inputs: dict[str, Any] = {"words": one, "characters": np.zeros((1, 1, 1), np.int32)}
+    one = jnp.zeros((1, 1), jnp.int32)
+    inputs: dict[str, Any] = {"words": one, "characters": one[..., None]}
     if config.encoder is not None:
         inputs |= {"ids": one, "mask": one + 1, "word_of": one}
-    return models.Tagger(config).init(key, np.ones((1, 1), bool), **inputs)["params"]
+    return models.Tagger(config).init(key, one == 0, **inputs)["params"]
 
 
 def _optimizer(settings: TaggerRunSettings, method: Structured) -> Any:
