@@ -34,6 +34,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from mmkd_jax._evaluating import NONE, TASKS, Options, evaluate, report
+from mmkd_jax._json import read_json
 from mmkd_jax._program import messages, start
 
 _MODEL = flags.DEFINE_string("model", None, "A folder: what a run has exported.")
@@ -57,7 +58,7 @@ def main() -> int:
             raise ValueError("one of --config and --corpora must say what to measure on, not both")
         specs, root = NONE, _ROOT.value
         if _CORPORA.value is not None:
-            specs = json.loads(Path(_CORPORA.value).read_text(encoding="utf-8"))
+            specs = read_json(Path(_CORPORA.value))
         elif _CONFIG.value is not None:
             task = TASKS.get(_TASK.value, TASKS["tagging"])
             specs, root = task.specs(config.read(_CONFIG.value))

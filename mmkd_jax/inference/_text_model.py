@@ -184,6 +184,7 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
 
     Raises:
       FileNotFoundError: There is no head in the folder.
+      ValueError: What lies beside it is not what fine-tuning writes.
     """
     import transformers
 
@@ -200,13 +201,21 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
     if mesh is not None:
         head = jax.device_put(head, NamedSharding(mesh, PartitionSpec()))
     encoder = {name: params[name] for name in ("embeddings", "layers")}
+    try:
+        method = FineTune(FineTuneSettings(**settings["settings"]), config)
+        reading = TextReading(**settings["reading"])
+        task, labels = str(settings["task"]), tuple(map(str, settings["labels"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder}/{there[0]}.json is not what fine-tuning writes: {error}"
+        ) from None
     return TextModel(
-        FineTune(FineTuneSettings(**settings["settings"]), config),
+        method,
         {"encoder": encoder, "heads": {there[0]: head}},
         data.SubwordTokenizer(transformers.AutoTokenizer.from_pretrained(folder)),
-        TextReading(**settings["reading"]),
-        settings["task"],
-        tuple(settings["labels"]),
+        reading,
+        task,
+        labels,
     )
 
 

@@ -58,8 +58,8 @@ class FineTuneRunSettings(RunSettings):
       model: A folder or an id of the Hugging Face hub.
       encoder: How it is computed.
       texts: What is learned from.
-      keep_best: Whether the state with the best score on the development texts is the result, and not
-        the last.
+      keep_best: Whether the state with the best score on the development texts is the result, and
+        not the last.
       epochs: How often each row of the training texts comes; 0 for as long as `total_steps` says.
     """
 

@@ -124,3 +124,13 @@ def test_no_more_positions_than_there_are(text_model):
     empty = inference.TextModel(model.method, None, model.tokenizer, model.reading)
     with pytest.raises(ValueError, match="params must be set"):
         empty.classify(FIRST)
+
+
+def test_what_is_no_text_model_is_said(folder, text_model, tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither classifier.json nor reader.json"):
+        inference.load_text_model(folder)
+    model, tokenizer = text_model("spans")
+    inference.save_text_model(tmp_path, model, tokenizer)
+    models.save_head(tmp_path, "reader", {"task": "xquad"}, model.params["heads"]["reader"])
+    with pytest.raises(ValueError, match="reader.json is not what fine-tuning writes: KeyError"):
+        inference.load_text_model(tmp_path)
