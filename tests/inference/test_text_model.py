@@ -27,9 +27,6 @@ ASKED = [
     Question("a mat", CONTEXT, (), (), "en", "1"),
     Question("who", FIRST[0], (), (), "en", "2"),
 ]
-    Question("a mat", CONTEXT, (), (), "en", "1"),
-    Question("who", FIRST[0], (), (), "en", "2"),
-]
 
 
 @pytest.fixture(scope="module")
