@@ -66,6 +66,8 @@ setup(
             "pyyaml>=6.0",
             # One minor series: a formatter that changes its mind must not fail a build.
             "ruff>=0.17,<0.18",
+            # Counts spans, to compare with.
+            "seqeval>=1.2",
             # The wheel test builds without isolation, so that it needs no network.
             "setuptools>=77",
             # The launchers. Its wheels have the program inside.

@@ -2,11 +2,10 @@
 
     python benchmarks/encoder.py                        # everything, about 10 minutes on 2 cores
     python benchmarks/encoder.py --only minilm          # or bert_base
-    python benchmarks/encoder.py --platform gpu         # tokens/s and MFU, without a peer
 
-On a CPU a whole run writes `results/encoder.json` and its section of `RESULTS.md`. A part only
-prints, unless `--merge` puts its rows among the stored ones. `pip install mmkd_jax[bench]`
-installs PyTorch.
+A whole run writes `results/encoder.json` and its section of `RESULTS.md`. A part only prints,
+unless `--merge` puts its rows among the stored ones. On a GPU `gpu.py` measures encoders.
+`pip install mmkd_jax[bench]` installs PyTorch.
 """
 
 import argparse
@@ -41,19 +40,6 @@ TARGET = 1.0
 SHAPES = {
     "minilm": {"width": 384, "layers": 6, "hidden_width": 1536},
     "bert_base": {"width": 768, "layers": 12, "hidden_width": 3072},
-}
-
-# Dense bfloat16 (V100: float16) operations a second, by what JAX calls the device.
-PEAKS = {
-    "A100": 312e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "L4": 121e12,
-    "V100": 125e12,
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5p": 459e12,
-    "TPU v6 lite": 918e12,
 }
 
 INTRO = f"""\
@@ -256,40 +242,6 @@ def operations(config: models.EncoderConfig, tokens: int, length: int) -> float:
     return 2.0 * tokens * (weights + attention)
 
 
-def peak() -> float | None:
-    kind = jax.devices()[0].device_kind
-    found = [speed for name, speed in PEAKS.items() if name in kind]
-    return found[0] if found else None
-
-
-def accelerate(names: list[str], sentences: int, seconds: float):
-    """Tokens a second and model FLOPs utilisation of one device, in bfloat16."""
-    print(f"{jax.devices()[0].device_kind}, bfloat16, {sentences} × {LENGTH}")
-    for name in names:
-        for attention in ("xla", "cudnn"):
-            config = config_of(name, dtype="bfloat16", attention=attention)
-            params = models.initial_params(config, jax.random.key(0))
-            data = [batch(np.random.default_rng(0), np.full(sentences, LENGTH), LENGTH)]
-            calls = our_calls(config, params, data)
-            try:
-                warm = {metric: warm_up(call, compiles=True)[0] for metric, call in calls.items()}
-            except Exception as error:  # this device has no such kernel: a line, not the end
-                print(f"{name} {attention}: {type(error).__name__}: {error}".splitlines()[0][:100])
-                continue
-            found = medians(warm, seconds)
-            for metric, passes in ((FORWARD, 1), (BOTH, 3)):
-                report_speed(
-                    f"{name} {attention} {metric}", config, sentences, passes, found[metric]
-                )
-
-
-def report_speed(what: str, config, sentences: int, passes: int, taken: float):
-    tokens = sentences * LENGTH
-    speed = passes * operations(config, tokens, LENGTH) / taken
-    used = f"{100 * speed / peak():.1f} % MFU" if peak() else "MFU unknown: device not in PEAKS"
-    print(f"{what}: {1e3 * taken:.2f}, {tokens / taken:,.0f} tokens/s, {used}", flush=True)
-
-
 # --- Program ------------------------------------------------------------------------------------
 
 
@@ -298,20 +250,15 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=list(SHAPES), help="one of the two shapes")
-    parser.add_argument("--platform", choices=["cpu", "gpu", "tpu"], default="cpu")
     parser.add_argument("--seconds", type=float, default=20, help="for each side of each cell")
-    parser.add_argument("--sentences", type=int, default=256, help="in a batch on accelerators")
     parser.add_argument("--merge", action="store_true", help="put a part among the stored rows")
     return parser.parse_args()
 
 
 def main():
     chosen = arguments()
-    jax.config.update("jax_platforms", {"gpu": "cuda"}.get(chosen.platform, chosen.platform))
+    jax.config.update("jax_platforms", "cpu")
     names = [chosen.only] if chosen.only else list(SHAPES)
-    if chosen.platform != "cpu":
-        accelerate(names, chosen.sentences, chosen.seconds)
-        return
     report = Report("encoder", "Encoders on a CPU", INTRO, PACKAGES)
     if chosen.merge:
         report.check_mergeable()

@@ -3,10 +3,11 @@
     python benchmarks/losses.py                              # everything, below 10 minutes
     python benchmarks/losses.py --only token_alignment,import
     python benchmarks/losses.py --only crf_kl --merge
+    python benchmarks/losses.py --platform gpu               # PyTorch on the GPU too
 
-A whole run writes `results/losses.json` and its section of `RESULTS.md`. A part only prints,
-unless `--merge` puts its rows among the stored ones. The peers: `losses_torch.py`;
-`pip install mmkd_jax[bench]` installs PyTorch.
+A whole run writes `results/losses.json` (or `losses_gpu.json`) and its section of `RESULTS.md`. A
+part only prints, unless `--merge` puts its rows among the stored ones. The peers:
+`losses_torch.py`; `pip install mmkd_jax[bench]` installs PyTorch.
 """
 
 import argparse
@@ -266,8 +267,10 @@ def torch_call(name: str, student, rest, threads: int) -> Callable:
     import losses_torch
     import torch
 
+    device = {"cpu": "cpu", "gpu": "cuda"}[jax.default_backend()]
+
     def tensor(x):
-        return torch.tensor(x) if isinstance(x, np.ndarray) else x
+        return torch.tensor(x, device=device) if isinstance(x, np.ndarray) else x
 
     student, rest = jax.tree.map(tensor, (student, rest))
     return losses_torch.with_gradient(getattr(losses_torch, name), student, rest, threads)
@@ -398,6 +401,7 @@ def arguments() -> argparse.Namespace:
         default=ALL,
         help=f"some of {','.join(ALL)}",
     )
+    parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--merge", action="store_true", help="put a part among the stored rows")
     chosen = parser.parse_args()
     if unknown := set(chosen.only) - set(ALL):
@@ -407,8 +411,9 @@ def arguments() -> argparse.Namespace:
 
 def main():
     chosen = arguments()
-    jax.config.update("jax_platforms", "cpu")
-    report = Report("losses", "Losses on a CPU", INTRO, PACKAGES)
+    jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[chosen.platform])
+    name = {"cpu": "losses", "gpu": "losses_gpu"}[chosen.platform]
+    report = Report(name, f"Losses on a {chosen.platform.upper()}", INTRO, PACKAGES)
     if chosen.merge:
         report.check_mergeable()
     # The large tables of the token level come after all that is small.

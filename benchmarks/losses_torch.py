@@ -22,7 +22,10 @@ def with_gradient(loss: Callable, student, rest: tuple, threads: int) -> Callabl
     def call():
         torch.set_num_threads(threads)
         values = loss(student, *rest)
-        return values.detach(), torch.autograd.grad(values.sum(), student)
+        found = values.detach(), torch.autograd.grad(values.sum(), student)
+        if values.is_cuda:
+            torch.cuda.synchronize()
+        return found
 
     return call
 
@@ -35,7 +38,8 @@ def token_alignment(student, targets, where):
     hidden, table, bias = student
     logits = F.linear(hidden[where], table, bias)
     each = F.cross_entropy(logits, targets[where], reduction="none")
-    return mean_where(torch.zeros(where.shape).masked_scatter(where, each), where)
+    zeros = torch.zeros(where.shape, device=where.device)
+    return mean_where(zeros.masked_scatter(where, each), where)
 
 
 def word_alignment(student, teacher, masked, valid):
@@ -66,7 +70,7 @@ def structure_alignment(student, teacher, temperature):
 
 def inside_of(chain, lengths):
     """[B, T]: whether a step lies inside its sequence."""
-    return torch.arange(chain[0].shape[1]) < lengths[:, None]
+    return torch.arange(chain[0].shape[1], device=lengths.device) < lengths[:, None]
 
 
 def forward_messages(chain, inside):

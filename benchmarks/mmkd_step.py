@@ -2,11 +2,11 @@
 
     python benchmarks/mmkd_step.py          # about 9 minutes on 2 cores
     python benchmarks/mmkd_step.py --quick  # a small model; prints, writes nothing
-    python benchmarks/mmkd_step.py --gpu    # BERT-base, bfloat16, torch.compile; prints
 
-A whole run writes `results/mmkd_step.json` and its section of `RESULTS.md`. The peers are in
-`mmkd_step_torch.py`; `pip install mmkd_jax[bench]` installs PyTorch. Pairs are read from the folder
-that MMKD_SHARED_DATA names; without it the package's sample corpus is taken, as every row says.
+A whole run writes `results/mmkd_step.json` and its section of `RESULTS.md`. BERT-base in bfloat16
+on a GPU, against torch.compile, is in `gpu.py`. The peers are in `mmkd_step_torch.py`;
+`pip install mmkd_jax[bench]` installs PyTorch. Pairs are read from the folder that
+MMKD_SHARED_DATA names; without it the package's sample corpus is taken, as every row says.
 """
 
 import argparse
@@ -66,10 +66,8 @@ resident before optimiser state and first step, each side in a process of its ow
 what compiling takes.
 
 Parts are compiled and timed by themselves, on the shape that has most of the time of an epoch; what
-is left are embeddings, the other losses, the norm of the gradient, and what XLA makes of the whole.
-
-With `--gpu` the program compares bfloat16 steps of BERT-base with `torch.compile`, and prints the
-share of the device's peak on real tokens. That was not run: there was no GPU."""
+is left are embeddings, the other losses, the norm of the gradient, and what XLA makes of the
+whole."""
 
 PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy", "torch", "transformers"]
 
@@ -325,56 +323,6 @@ def resident(which: str) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-# --- A GPU --------------------------------------------------------------------------------------
-
-
-def on_gpu(sizes: dict, batch_size: int, seconds: float, device: str = "cuda") -> None:
-    """Prints pairs a second of both sides, and the share of the device's peak on real tokens."""
-    from mmkd_jax.training._peaks import peak_flops
-
-    pairs = setup.draw(PAIRS, batch_size)
-    attention = {"attention": "cudnn"} if device == "cuda" else {}
-    method = setup.new_method(
-        sizes, dtype="bfloat16", attention_dropout=0.0, dropout_key="rbg", **attention
-    )
-    weights = setup.new_weights(method)
-    with tempfile.TemporaryDirectory() as folder:
-        save_models(pathlib.Path(folder), method, weights)
-        peer = new_peer("equal", pathlib.Path(folder)).to(device) if can_run("equal") else None
-    ours = setup.Ours(method, weights, batch_size)
-    peak = peak_flops(jax.devices()[0].device_kind, "bfloat16")
-    for batch, share in zip(pairs.batches, pairs.shares, strict=True):
-        there = jax.device_put(batch)
-        calls = {"ours": functools.partial(ours.step, there)}
-        if peer is not None:
-            calls["torch.compile"] = compiled(peer, for_torch(batch, False, device), device)
-        warm = {name: warm_up(call, compiles=True)[0] for name, call in calls.items()}
-        for name, taken in medians(warm, seconds).items():
-            speed = method.flops(batch) / taken
-            used = f"{100 * speed / peak:.1f} % MFU" if peak else f"{speed / 1e12:.2f} TFLOP/s"
-            print(
-                f"{shape_name(batch)} ({100 * share:.0f} %), {name}: {1e3 * taken:.1f} ms, "
-                f"{batch_size / taken:,.0f} pairs/s, {used} on real tokens",
-                flush=True,
-            )
-
-
-def compiled(peer, tensors: dict, device: str) -> Callable:
-    import torch
-
-    total = torch.compile(peer.total)
-
-    def step():
-        peer.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device, torch.bfloat16):
-            loss = total(tensors)
-        loss.backward()
-        peer.optimizer.step()
-        return loss.item()  # waits for the device
-
-    return step
-
-
 # --- Program ------------------------------------------------------------------------------------
 
 
@@ -383,7 +331,6 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a small model; writes nothing")
-    parser.add_argument("--gpu", action="store_true", help="BERT-base on a GPU; writes nothing")
     parser.add_argument("--memory", choices=["ours", *PEERS], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -419,9 +366,6 @@ def main():
     # Before PyTorch is loaded; see INTRO.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     chosen = arguments()
-    if chosen.gpu:
-        on_gpu(setup.BASE, 256, 10)
-        return
     jax.config.update("jax_platforms", "cpu")
     if chosen.memory:
         measure_memory(chosen.memory, chosen.folder)

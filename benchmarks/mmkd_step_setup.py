@@ -96,6 +96,10 @@ def draw(pairs: int, batch: int) -> Pairs:
     sampling = data.Sampling(prepared.languages)
     plan = data.plan_pairs(prepared.lengths[:, :3], sampling, batch, LENGTH)
     source = data.PairBatches(prepared, plan, teacher, student, LENGTH)
+    return first_of_each_shape(name, plan, source)
+
+
+def first_of_each_shape(name: str, plan: data.Plan, source: data.PairBatches) -> Pairs:
     first: dict[int, int] = {}
     for step in range(plan.steps(0)):
         first.setdefault(plan.step(step).shape, step)

@@ -11,7 +11,6 @@ from the folder that MMKD_SHARED_DATA names.
 """
 
 import argparse
-import functools
 import json
 import math
 import os
@@ -20,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -122,15 +122,17 @@ class Experiment:
         self.setting, self.name = SETTINGS[setting], setting
         self.workdir = workdir / task
         folder = pathlib.Path(os.environ.get("MMKD_SHARED_DATA", ROOT.parent / "shared" / "data"))
+        self.score = self.score_of(task)
         self.corpus = {"pos": trials.read_pos, "ner": trials.read_ner}[task](folder)
 
-    @functools.cached_property
-    def score(self):
-        if self.task == "pos":
-            return self.trials.accuracy
+    @staticmethod
+    def score_of(task: str) -> Callable:
+        """From predicted and gold tags to accuracy, or the F1 of spans."""
         from mmkd_jax import evaluation
 
-        return lambda gold, found: 100 * evaluation.span_f1(gold, found)
+        if task == "pos":
+            return evaluation.tag_accuracy
+        return lambda predicted, gold: evaluation.span_counts(predicted, gold).f1
 
     def seen(self, share: float, raw: bool) -> dict:
         """Training sentences: a share with labels, the others without, or left out."""
@@ -420,7 +422,7 @@ def main():
     if chosen.speed:
         import structured_speed
 
-        structured_speed.main()
+        structured_speed.measure()
     elif chosen.worker is not None:
         work(chosen)
     else:

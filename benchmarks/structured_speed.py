@@ -8,32 +8,38 @@ prints, unless `--merge` puts its rows among the stored ones.
 """
 
 import argparse
-import dataclasses
 import functools
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from side_by_side import Candidate, Report, Row, figure, medians, warm_up
 
-from mmkd_jax import crf, losses, models
+from mmkd_jax import crf, losses, methods, models, training
 from mmkd_jax.crf import LinearChain
+from mmkd_jax.data import TaggedBatch
 from mmkd_jax.tags import TagSet
 
 STEP = "student step [times that of plain nll]"
 LOSS = "loss + gradient [times that of plain nll]"
 
+SENTENCES, LONGEST, TEACHERS = 32, 20, 5
 K = 10
 TEMPERATURE = 2.0
-SHARE = 0.5  # of the labels in a mixture, in the middle of the papers' annealing
+LAMBDA = 0.5  # the middle of the papers' annealing: gold tags and teachers both count
 
-LIMITS = {"emission": 1.5, "posterior": 1.5, "exact KL": 1.5, "weighted top-10": 2.0}
 PLAIN = "nll"
+# Of `methods.Structured`: how a row is called, and how often the time of plain nll is allowed.
+OBJECTIVES = {
+    "emission": ("emission", 1.5),
+    "posterior": ("posterior", 1.5),
+    "kl": ("exact KL", 1.5),
+    "weighted_top_k": (f"weighted top-{K}", 2.0),
+}
+LIMITS = dict(OBJECTIVES.values())
 
 INTRO = f"""\
 How many times as long as with `crf_nll` alone, on a CPU in float32: medians of calls that take
@@ -41,11 +47,11 @@ turns in one process, compilation outside; also in processor time, which other w
 changes less. The teacher comes as its emissions and transitions, as it is cached; its marginals and
 its {K} best paths are computed in the step. Temperature {TEMPERATURE:g}, but for paths.
 
-A step is the forward pass, the gradient by all parameters, and Adam. The student is a word table,
-a character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. A batch has 32
-sentences of 15 to 20 words. The objective is that of the papers between the ends of their
-annealing, labels and teacher mixed, so that nothing of `crf_nll` is saved. *Constrained*: 17 BIO
-tags, whose illegal transitions score -inf in student and teacher.
+A step is the trainer's, with `methods.Structured` and AdamW. The student is a word table, a
+character CNN and a BiLSTM of width 64 a direction, with 17 tags; dropout is on. A batch has
+{SENTENCES} sentences of {3 * LONGEST // 4} to {LONGEST} words, with gold tags and one of
+{TEACHERS} teachers each, at λ = {LAMBDA:g}: so nothing of `crf_nll` is saved. *Constrained*:
+17 BIO tags, whose illegal transitions score -inf in student and teacher.
 
 A loss with its gradient by the four arrays of a chain is what a student of no size would pay: 32
 sentences of T/2 to T words."""
@@ -53,7 +59,7 @@ sentences of T/2 to T words."""
 PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy"]
 
 
-# --- Objectives: student, teacher, gold tags -> one value a sentence ------------------------------
+# --- Objectives as losses: student, teacher, gold tags -> one value a sentence --------------------
 
 
 def nll(student: LinearChain, teacher: LinearChain, gold):
@@ -79,50 +85,16 @@ def weighted_top_k(student: LinearChain, teacher: LinearChain, gold):
     return losses.crf_top_k(student, paths, jax.nn.softmax(scores))
 
 
-def mixed(objective: Callable) -> Callable:
-    def with_labels(student: LinearChain, teacher: LinearChain, gold):
-        taught = objective(student, teacher, gold)
-        return SHARE * nll(student, teacher, gold) + (1 - SHARE) * taught
-
-    return with_labels
-
-
-OBJECTIVES = {
+LOSSES = {
+    PLAIN: nll,
     "emission": emission,
     "posterior": posterior,
     "exact KL": exact_kl,
     f"weighted top-{K}": weighted_top_k,
 }
-WITH_LABELS = " with nll"
-IN_STEPS = {PLAIN: nll} | {name + WITH_LABELS: mixed(f) for name, f in OBJECTIVES.items()}
 
 
 # --- Data ---------------------------------------------------------------------------------------
-
-
-class Batch(NamedTuple):
-    """Sentences with their labels, and the teacher's view of them."""
-
-    words: jax.Array
-    characters: jax.Array
-    mask: jax.Array
-    gold: jax.Array
-    teacher: LinearChain
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """So many sentences of so many words, over 17 tags."""
-
-    sentences: int
-    steps: int
-    constrained: bool = False
-
-    @property
-    def case(self) -> str:
-        kind = " constrained" if self.constrained else ""
-        return f"{self.sentences} × {self.steps} words{kind}"
-
 
 WORDS, CHARACTERS, LONGEST_WORD = 8000, 120, 16
 BIO = TagSet.of_types([f"T{i}" for i in range(8)])
@@ -150,35 +122,42 @@ def forbidding(scores: dict) -> dict:
     return {k: np.where(allowed[k], v, -np.inf).astype(np.float32) for k, v in scores.items()}
 
 
-def draw_chain(random, shape: Shape, tags: int, lengths) -> LinearChain:
-    """A teacher that is fairly sure of itself."""
+def draw_scores(random, tags: int) -> dict:
     sizes = {"transitions": (tags, tags), "start": (tags,), "end": (tags,)}
-    scores = {k: random.standard_normal(size).astype(np.float32) for k, size in sizes.items()}
-    emissions = 3 * random.standard_normal((shape.sentences, shape.steps, tags))
-    scores = forbidding(scores) if shape.constrained else scores
-    return LinearChain(emissions.astype(np.float32), **scores, lengths=lengths)
+    return {k: random.standard_normal(size).astype(np.float32) for k, size in sizes.items()}
 
 
-def draw_batch(shape: Shape) -> Batch:
+def draw_emissions(random, *size: int) -> np.ndarray:
+    """Of someone who is fairly sure."""
+    return (3 * random.standard_normal(size)).astype(np.float32)
+
+
+def draw_batch() -> TaggedBatch:
     """Sentences of three quarters of the longest, or more: batches are made of alike lengths."""
     random = np.random.default_rng(0)
-    size = shape.sentences, shape.steps
-    lengths = random.integers(3 * shape.steps // 4, shape.steps + 1, shape.sentences)
-    lengths = lengths.astype(np.int32)
-    mask = np.arange(shape.steps) < lengths[:, None]
-    words = random.integers(1, WORDS, size, np.int32)
+    size = SENTENCES, LONGEST
+    lengths = random.integers(3 * LONGEST // 4, LONGEST + 1, SENTENCES).astype(np.int32)
+    inside = np.arange(LONGEST) < lengths[:, None]
     letters = np.arange(LONGEST_WORD) < random.integers(1, LONGEST_WORD + 1, size)[..., None]
-    characters = random.integers(1, CHARACTERS, (*size, LONGEST_WORD), np.int32) * letters
-    return Batch(
-        *map(jnp.asarray, (words, characters, mask, legal_tags(random, lengths, shape.steps))),
-        jax.tree.map(jnp.asarray, draw_chain(random, shape, len(BIO), lengths)),
+    nothing = np.zeros(SENTENCES, np.int32)
+    return TaggedBatch(
+        *(None,) * 4,
+        lengths=lengths,
+        tags=legal_tags(random, lengths, LONGEST),
+        language=nothing,
+        example=np.arange(SENTENCES, dtype=np.int32),
+        words=random.integers(1, WORDS, size, np.int32) * inside,
+        characters=random.integers(1, CHARACTERS, (*size, LONGEST_WORD), np.int32)
+        * (letters & inside[..., None]),
+        teachers=random.integers(0, TEACHERS, (SENTENCES, 1), np.int32),
+        teacher_emissions=draw_emissions(random, SENTENCES, 1, LONGEST, len(BIO)),
     )
 
 
-# --- A step -------------------------------------------------------------------------------------
+# --- A step of the trainer ----------------------------------------------------------------------
 
 
-def new_student(constrained: bool) -> models.Tagger:
+def new_student(constrained: bool) -> models.TaggerConfig:
     """The size of the benchmark of structured distillation."""
     recurrent = models.RecurrentConfig(
         words=WORDS,
@@ -190,43 +169,45 @@ def new_student(constrained: bool) -> models.Tagger:
         dropout=0.2,
     )
     tags = BIO if constrained else PARTS_OF_SPEECH
-    return models.Tagger(
-        models.TaggerConfig(tags=tags, recurrent=recurrent, constrained=constrained, dropout=0.2)
+    return models.TaggerConfig(tags=tags, recurrent=recurrent, constrained=constrained, dropout=0.2)
+
+
+def new_method(objective: str, student: models.TaggerConfig) -> methods.Structured:
+    annealing = methods.AnnealingSettings(kind="constant", start=LAMBDA)
+    settings = methods.StructuredSettings(
+        objective=objective, temperature=TEMPERATURE, paths=K, annealing=annealing
     )
+    teachers = () if objective == PLAIN else (methods.Teacher(tags=student.tags),) * TEACHERS
+    return methods.Structured(settings, student, teachers)
 
 
-def apply(student: models.Tagger, params, batch: Batch, key) -> LinearChain:
-    return student.apply(
-        {"params": params},
-        batch.mask,
-        words=batch.words,
-        characters=batch.characters,
-        deterministic=False,
-        rngs={"dropout": key},
+def step_call(objective: str, constrained: bool) -> Callable:
+    """A training step that keeps its own state, as the trainer does."""
+    random, batch = np.random.default_rng(1), draw_batch()
+    student = new_student(constrained)
+    method, frozen = new_method(objective, student), {}
+    if method.teachers:
+        scores = [draw_scores(random, len(student.tags)) for _ in range(TEACHERS)]
+        frozen["teachers"] = method.teacher_table([methods.Scores(**each) for each in scores])
+    else:
+        batch = batch._replace(teachers=None, teacher_emissions=None)
+    mask = np.arange(LONGEST) < batch.lengths[:, None]
+    params = models.Tagger(student).init(
+        jax.random.key(0), mask, words=batch.words, characters=batch.characters
+    )["params"]
+    optimizer = training.make_optimizer(
+        training.OptimizerSettings(learning_rate=3e-3, schedule="constant", warmup=0.0),
+        1000,
+        SENTENCES,
+        method.is_trained,
     )
-
-
-def step_call(student: models.Tagger, objective: Callable, batch: Batch) -> Callable:
-    """A training step that keeps its own state, as a trainer does."""
-    optimizer = optax.adam(3e-3)
-
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(params, state, batch, key):
-        def loss(params):
-            chain = apply(student, params, batch, key)
-            return objective(chain, batch.teacher, batch.gold).sum() / batch.mask.sum()
-
-        value, gradients = jax.value_and_grad(loss)(params)
-        updates, state = optimizer.update(gradients, state)
-        return optax.apply_updates(params, updates), state, value
-
-    key = jax.random.key(0)
-    params = student.init(key, batch.mask, words=batch.words, characters=batch.characters)
-    held = {"params": params["params"], "state": optimizer.init(params["params"])}
+    step = jax.jit(training.make_step(method, optimizer, seed=0), donate_argnums=0)
+    held = {"state": training.new_state(params, {}, optimizer, False)}
+    frozen, batch = jax.tree.map(jnp.asarray, (frozen, batch))
 
     def call():
-        held["params"], held["state"], value = step(held["params"], held["state"], batch, key)
-        return value, held["params"]
+        held["state"], metrics = step(held["state"], frozen, batch)
+        return metrics["loss"], held["state"]
 
     return call
 
@@ -262,7 +243,7 @@ def compare(case: str, metric: str, calls: dict[str, Callable], limited: bool) -
     for name, seconds in found.items():
         if name == PLAIN:
             continue
-        limit = LIMITS[name.removesuffix(WITH_LABELS)] if limited else None
+        limit = LIMITS[name] if limited else None
         peer = f"limit of {figure(limit)}" if limited else "no limit"
         ratio, of_processor = seconds / found[PLAIN], worked[name] / worked[PLAIN]
         note = (
@@ -286,38 +267,42 @@ def counting(call: Callable, seconds: list[float]) -> Callable:
     return counted
 
 
-STEPS = (Shape(32, 20), Shape(32, 20, constrained=True))
-
-
-def step_rows() -> list[Row]:
-    rows = []
-    for shape in STEPS:
-        student, batch = new_student(shape.constrained), draw_batch(shape)
-        calls = {name: step_call(student, objective, batch) for name, objective in IN_STEPS.items()}
-        rows += compare(shape.case, STEP, calls, limited=True)
-    return rows
+def step_rows(constrained: bool) -> list[Row]:
+    calls = {PLAIN: step_call(PLAIN, constrained)}
+    for objective, (name, _) in OBJECTIVES.items():
+        calls[name] = step_call(objective, constrained)
+    case = f"{SENTENCES} × {LONGEST} words{' constrained' * constrained}"
+    return compare(case, STEP, calls, limited=True)
 
 
 def loss_rows() -> list[Row]:
     rows = []
-    for steps, tags, constrained in ((32, 9, False), (64, 17, False), (128, 17, False)) + (
-        (64, 17, True),
-    ):
+    cases = (32, 9, False), (64, 17, False), (128, 17, False), (64, 17, True)
+    for steps, tags, constrained in cases:
         random = np.random.default_rng(0)
-        shape = Shape(32, steps, constrained)
-        lengths = random.integers(steps // 2, steps + 1, 32).astype(np.int32)
-        student, teacher = (draw_chain(random, shape, tags, lengths) for _ in range(2))
+        lengths = random.integers(steps // 2, steps + 1, SENTENCES).astype(np.int32)
+
+        def chain(tags=tags, steps=steps, constrained=constrained, lengths=lengths, random=random):
+            scores = draw_scores(random, tags)
+            emissions = draw_emissions(random, SENTENCES, steps, tags)
+            scores = forbidding(scores) if constrained else scores
+            return LinearChain(emissions, **scores, lengths=lengths)
+
+        student, teacher = chain(), chain()
         gold = legal_tags(random, lengths, steps) % tags
         calls = {
-            name: loss_call(objective, student, teacher, gold)
-            for name, objective in ({PLAIN: nll} | OBJECTIVES).items()
+            name: loss_call(objective, student, teacher, gold) for name, objective in LOSSES.items()
         }
-        kind = " constrained" if constrained else ""
-        rows += compare(f"T{steps} N{tags}{kind}", LOSS, calls, limited=False)
+        case = f"T{steps} N{tags}{' constrained' * constrained}"
+        rows += compare(case, LOSS, calls, limited=False)
     return rows
 
 
-PARTS = {"steps": step_rows, "losses": loss_rows}
+PARTS = {
+    "steps": functools.partial(step_rows, constrained=False),
+    "constrained": functools.partial(step_rows, constrained=True),
+    "losses": loss_rows,
+}
 
 
 def measure(only: tuple[str, ...] = tuple(PARTS), merge: bool = False) -> Report:

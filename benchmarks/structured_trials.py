@@ -325,22 +325,13 @@ def load_lessons(path: pathlib.Path) -> Lessons:
 # --- Scores -------------------------------------------------------------------------------------
 
 
-def accuracy(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
-    pairs = [
-        pair
-        for one, other in zip(gold, found, strict=True)
-        for pair in zip(one, other, strict=True)
-    ]
-    return 100 * sum(expected == tag for expected, tag in pairs) / len(pairs)
-
-
 def scores_of(tagger: Tagger, groups: By, score: Callable) -> dict[str, float]:
     """The score of each language."""
     found = {}
     for language, sentences in groups.items():
         _, best = tagger.read(sentences)
         names = [[tagger.config.tags.names[tag] for tag in tags] for tags in best]
-        found[language] = score([s.tags for s in sentences], names)
+        found[language] = 100 * score(names, [s.tags for s in sentences])
     return found
 
 

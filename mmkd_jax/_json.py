@@ -1,6 +1,8 @@
 """JSON files of strangers, or of a run that was damaged."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +25,17 @@ def read_json(path: Path, kind: type = dict) -> Any:
         wanted = {dict: "an object", list: "a list"}[kind]
         raise ValueError(f"{path} must hold {wanted}, got {type(content).__name__}")
     return content
+
+
+@contextlib.contextmanager
+def described_by(path: str | Path) -> Iterator[None]:
+    """Around what is built from a file: where its content fits nothing, the file is named.
+
+    Raises:
+      ValueError: Something was missing, of another type, or refused.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} is damaged, or from elsewhere: {reason}") from error

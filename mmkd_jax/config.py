@@ -123,6 +123,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a group of fields, got {value!r}")
+        of_each = typing.get_args(hint)[1]
+        if dataclasses.is_dataclass(of_each):
+            return {
+                str(name): _value(of_each, part, f"{where}.{name}") for name, part in value.items()
+            }
         return {str(name): _thawed(part) for name, part in value.items()}
     if isinstance(hint, types.UnionType):
         for one in typing.get_args(hint):

@@ -1,15 +1,16 @@
-"""Tokenises a config's corpora once, into shards that any number of runs can read.
+"""Does once what any number of runs can use, into shards that they read.
 
-    python -m mmkd_jax.prepare --config=configs/mmkd.py --out=DIR
+    python -m mmkd_jax.prepare --config=configs/mmkd.py --out=DIR         tokenises pairs
+    python -m mmkd_jax.prepare --config=configs/structured.py --out=DIR   trains and asks teachers
 
-Train on them with ``--config.pairs.folder=DIR``. Many processes may share the work, each started
-with its ``--shard=I/N`` (I from 0); what was finished before a kill is kept.
+Train with ``--config.pairs.folder=DIR``, or ``--config.prepared=DIR``. Many processes may share the
+work, each started with its ``--shard=I/N`` (I from 0; teachers are trained by one process, before
+others are started); what was finished before a kill is kept.
 
 For corpora beyond one machine ``--beam=--runner=DataflowRunner`` hands the work to Apache Beam,
 which the extra "beam" brings. The flag may be repeated, once for each of Beam's own options.
 """
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,20 +30,20 @@ _BEAM = flags.DEFINE_multi_string("beam", [], "An option of Apache Beam, which t
 def prepare(
     settings: Any, out: str, part: int = 0, parts: int = 1, beam: Sequence[str] = ()
 ) -> int:
-    """Prepares the pairs of a run into a folder; returns the exit code."""
+    """Prepares what a run needs into a folder; returns the exit code."""
+    from mmkd_jax._train import keep_compiled, train_first
     from mmkd_jax.runs import RUNS
 
-    if not hasattr(settings, "pairs"):
-        raise ValueError(f"a config of method {settings.method!r} has no pairs to prepare")
-    pairs = dataclasses.replace(settings.pairs, folder=out)
-    run = RUNS[settings.method](dataclasses.replace(settings, pairs=pairs), Path(out))
+    run = RUNS[settings.method].of_prepared(settings, Path(out))
+    if earlier := run.first():
+        keep_compiled(out)
+        if code := train_first(earlier, Path(out)):
+            return code
     manifest = run.prepare(part, parts, beam)
     if manifest is None:
-        logging.getLogger(__name__).info(
-            "this part is finished; the manifest follows with the last one"
-        )
+        logging.getLogger(__name__).info("this part is finished; others are not")
     else:
-        print(f"{manifest}: train with --config.pairs.folder={out}")
+        print(f"{manifest}: train with --config.{run.prepared_field}={out}")
     return 0
 
 

@@ -15,7 +15,6 @@ Each json file says whose outputs these are: a hash of the teacher, and one of t
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mmkd_jax._json import read_json
 from mmkd_jax.data._prepared import check_shard, compare_settings, json_text
 from mmkd_jax.data._shards import ShardedRecords
 from mmkd_jax.tags import TagSet
@@ -112,7 +112,7 @@ def sentences_hash(sentences: Iterable[Sequence[str]]) -> str:
 def prepare_outputs(
     folder: str | Path,
     key: OutputsKey,
-    scores: Mapping[str, np.ndarray],
+    scores: Callable[[], Mapping[str, np.ndarray]],
     emit: Callable[[np.ndarray], Iterable[np.ndarray]],
     shard: int | None = None,
 ) -> bool:
@@ -123,7 +123,8 @@ def prepare_outputs(
     Args:
       folder: is made if it is not there.
       key: whose outputs they are.
-      scores: "transitions", "start" and "end".
+      scores: gives "transitions", "start" and "end". Called, as the next one is, only where
+        something is missing.
       emit: runs the teacher: from the numbers of some sentences to the emissions ``[W, N]`` of
         each, in the same order. Called once for each shard that is missing.
       shard: the only one to write; by default all of them.
@@ -141,7 +142,7 @@ def prepare_outputs(
     for number in range(key.shards) if shard is None else [shard]:
         if not _file(folder, number, key.shards, "json").exists():
             # Everyone writes these, and everyone the same.
-            _write_scores(folder, scores, len(key.tags))
+            _write_scores(folder, scores(), len(key.tags))
             _write_shard(folder, number, key, emit(key.rows(number)))
     return all(_file(folder, i, key.shards, "json").exists() for i in range(key.shards))
 
@@ -168,8 +169,8 @@ def load_outputs(folder: str | Path, key: OutputsKey) -> TeacherOutputs:
 
 def _check_key(folder: Path, key: OutputsKey) -> None:
     for path in sorted(folder.glob("emissions-*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        compare_settings(str(path), content["settings"], key.settings)
+        settings = read_json(path).get("settings")
+        compare_settings(str(path), settings if isinstance(settings, dict) else {}, key.settings)
 
 
 def _file(folder: Path, shard: int, shards: int, ending: str) -> Path:

@@ -3,11 +3,14 @@
 import dataclasses
 import functools
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from mmkd_jax._json import described_by, read_json
 
 PAD, UNKNOWN = 0, 1
 _FIRST = 2  # the number of the first entry
@@ -114,15 +117,19 @@ class WordVocabulary:
         return found
 
     def save(self, folder: str | Path) -> None:
-        """Writes ``words.json`` into a folder."""
+        """Writes ``words.json`` into a folder: all of it or nothing."""
         text = json.dumps(dataclasses.asdict(self), ensure_ascii=False)
-        (Path(folder) / _FILE).write_text(text + "\n", encoding="utf-8")
+        half = Path(folder) / f".{_FILE}-{uuid.uuid4().hex}"
+        half.write_text(text + "\n", encoding="utf-8")
+        half.replace(Path(folder) / _FILE)
 
     @classmethod
     def load(cls, folder: str | Path) -> "WordVocabulary":
         """Reads what `save` wrote."""
-        found = json.loads((Path(folder) / _FILE).read_text(encoding="utf-8"))
-        return cls(**found | {name: tuple(found[name]) for name in ("words", "characters")})
+        path = Path(folder) / _FILE
+        found = read_json(path)
+        with described_by(path):
+            return cls(**found | {name: tuple(found[name]) for name in ("words", "characters")})
 
     @functools.cached_property
     def _word_numbers(self) -> dict[str, int]:

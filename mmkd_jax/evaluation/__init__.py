@@ -1,14 +1,9 @@
 """What a model is worth, and what a run has come to: scores, and reports."""
 
-from mmkd_jax.evaluation._agreement import (
-    accuracy,
-    cosines,
-    pair_correlation,
-    pearson,
-    spearman,
-)
+from mmkd_jax.evaluation._agreement import accuracy, cosines, pair_correlation, pearson, spearman
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._calibration import Calibration, calibration
+from mmkd_jax.evaluation._comparison import comparison
 from mmkd_jax.evaluation._probe import (
     anisotropy,
     representation_similarity,
@@ -44,6 +39,7 @@ __all__ = [
     "answer_score",
     "answer_scores",
     "calibration",
+    "comparison",
     "cosines",
     "hard_sentences",
     "normal_answer",

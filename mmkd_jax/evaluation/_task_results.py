@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmkd_jax.evaluation._comparison import comparison, comparison_table
 from mmkd_jax.evaluation._scores import mapping
 from mmkd_jax.evaluation._text_tasks import LITERATURE, TEXT_TASKS
 
@@ -33,7 +34,11 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     if not results:
         raise ValueError("results must be of at least one run, got none")
-    return _mean(list(results), None)
+    found = _mean(list(results), None)
+    runs = [run for each in results for run in mapping(each.get("tagging")).get("runs", ())]
+    if runs:  # several taggers, which are compared seed by seed
+        found["tagging"] |= comparison(runs) | {"runs": runs}
+    return found
 
 
 def _mean(values: list[Any], metric: str | None) -> Any:
@@ -86,6 +91,9 @@ def task_table(results: Mapping[str, Any]) -> str:
     for name, value in results.items():
         task = mapping(value)
         if "metric" not in task:
+            continue
+        if task.get("rows"):
+            tables.append(comparison_table(task))
             continue
         # A tagger's languages stand in groups: those of its training, and zero-shot ones.
         parts = {f"{name} {part}": mapping(group) for part, group in task.items()}

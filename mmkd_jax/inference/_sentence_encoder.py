@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
+from mmkd_jax._json import described_by
 from mmkd_jax.models._sentence_layout import PROJECTOR, VECTORS
 
 _LOG = logging.getLogger(__name__)
@@ -233,7 +234,8 @@ def load_encoder(
     projection = None
     if layout.vectors == "projected":
         settings, variables = models.load_head(folder, PROJECTOR)
-        projection = models.Projection(**settings), variables
+        with described_by(f"{folder}/{PROJECTOR}.json"):
+            projection = models.Projection(**settings), variables
     longest = max_length or layout.max_length or tokenizer.model_max_length
     return SentenceEncoder(
         config,

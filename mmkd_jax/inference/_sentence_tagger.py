@@ -51,7 +51,7 @@ class Guess(NamedTuple):
     probability: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tagging:
     """What a tagger says of a sentence.
 
@@ -61,6 +61,7 @@ class Tagging:
       probabilities: Of each of these tags by itself, over all sequences.
       spans: What the tags spell; none for tags without a scheme.
       probability: Of the whole sequence.
+      marginals: ``[W, N]``, the probability of every tag of the tag set, for each word.
       guesses: The best sequences, as many as were asked for.
       places: Where the words stand in the text; None where words were given.
     """
@@ -70,6 +71,7 @@ class Tagging:
     probabilities: tuple[float, ...]
     spans: tuple[TaggedSpan, ...]
     probability: float
+    marginals: Float[np.ndarray, "W N"]
     guesses: tuple[Guess, ...] = ()
     places: tuple[tuple[int, int], ...] | None = None
 
@@ -289,7 +291,7 @@ class SentenceTagger:
         spelled = [tags.spans(row) if names.scheme is not None else [] for row in read]
         sure = np.zeros((len(read), 0))
         if any(spelled):
-            sure = np.asarray(_sure(chain, names, _as_array(spelled, names)))
+            sure = np.asarray(span_probabilities(chain, names, _as_array(spelled, names)))
         paths, scores = ([()] * len(read),) * 2
         if k_best:
             paths, scores = jax.device_get(crf.k_best(chain, k_best))
@@ -300,6 +302,7 @@ class SentenceTagger:
                 "probabilities": tuple(marginals[row][there, best[row][there]].tolist()),
                 "spans": list(zip(spelled[row], sure[row].tolist(), strict=False)),
                 "probability": float(np.exp(score[row] - total[row])),
+                "marginals": marginals[row][: len(found)],
                 "guesses": tuple(
                     Guess(tuple(names.decode(path)), float(np.exp(value - total[row])))
                     for path, value in zip(paths[row], scores[row], strict=True)
@@ -317,11 +320,6 @@ def _chain(config: models.TaggerConfig, params: Mapping, batch: data.TaggedBatch
 def _best(chain: LinearChain) -> tuple[Array, Array, Array, Array]:
     best, score = crf.viterbi(chain)
     return best, crf.marginals(chain), score, crf.log_partition(chain)
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _sure(chain: LinearChain, names: tags.TagSet, spans: Array) -> Float[Array, "B S"]:
-    return span_probabilities(chain, names, spans)
 
 
 def _as_array(spelled: list[list[tags.Span]], names: tags.TagSet) -> np.ndarray:

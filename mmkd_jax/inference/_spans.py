@@ -1,5 +1,7 @@
 """How probable a span is, by all tag sequences that have it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from mmkd_jax.tags import TagSet, split
 _EXACT = jax.lax.Precision.HIGHEST
 
 
+@functools.partial(jax.jit, static_argnames="tags")
 def span_probabilities(
     chain: LinearChain, tags: TagSet, spans: Int[Array, "B S 3"]
 ) -> Float[Array, "B S"]:
@@ -50,6 +53,7 @@ def span_probabilities(
     if tags.scheme is None:
         raise ValueError("tags must be of a scheme such as BIO; these spell no spans")
     continues, of_type = (jnp.asarray(table) for table in _tables(tags))
+    continues = continues[None]  # of each sentence
     emissions = chain.emissions
     count, steps = emissions.shape[:2]
     lengths = jnp.full(count, steps) if chain.lengths is None else chain.lengths
@@ -58,12 +62,12 @@ def span_probabilities(
     following = jnp.where(before > 0, pairs / jnp.where(before > 0, before, 1.0), 0.0)
     begin, end, kind = (spans[..., i] for i in range(3))
     chosen = of_type[kind]  # [B, S, N]
-    at_end = (end == lengths[:, None])[..., None]
+    at_end = end == lengths[:, None]
 
     def closed(inside: Array, step: Array | int) -> Array:
         """The spans that reach the end of their sentence, at their last word."""
-        last = ((end == step + 1)[..., None] & at_end) & (begin >= 0)[..., None]
-        return jnp.where(last, inside, 0.0).sum(axis=-1)
+        last = (end == step + 1) & at_end & (begin >= 0)
+        return jnp.where(last[..., None], inside, 0.0).sum(axis=-1)
 
     def advance(carry: tuple[Array, Array], inputs: tuple) -> tuple[tuple[Array, Array], None]:
         inside, found = carry
@@ -71,7 +75,7 @@ def span_probabilities(
         entered = (pair * ~continues).sum(axis=-2)[:, None] * chosen
         stayed = jnp.einsum("bsn,bnm->bsm", inside, follow * continues, precision=_EXACT)
         left = jnp.einsum("bsn,bnm->bs", inside, follow * ~continues, precision=_EXACT)
-        found = jnp.where(end == step, left, found)
+        found = jnp.where((end == step) & ~at_end, left, found)
         within = ((begin < step) & (step < end))[..., None]
         new = jnp.where((begin == step)[..., None], entered, jnp.where(within, stayed, 0.0))
         return (new, found + closed(new, step)), None

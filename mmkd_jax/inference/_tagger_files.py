@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmkd_jax import data, models
+from mmkd_jax._json import described_by
 from mmkd_jax.inference._sentence_tagger import SentenceTagger
 
 _HEAD = "tagger"
@@ -59,22 +60,19 @@ def load_tagger(source: str | os.PathLike, **overrides: Any) -> SentenceTagger:
       FileNotFoundError: If there is no tagger in the folder.
     """
     settings, params = models.load_head(source, _HEAD)
-    config = models.TaggerConfig.from_dict(settings["config"])
+    path = Path(source) / f"{_HEAD}.json"
+    with described_by(path):
+        config = models.TaggerConfig.from_dict(settings["config"])
     tokenizer = vocabulary = None
     if config.encoder is not None:
-        import transformers
-
         encoder, found = models.load_pretrained(source, **overrides)
         params["encoder"] = {name: found[name] for name in ("embeddings", "layers")}
         config = dataclasses.replace(config, encoder=encoder)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    if settings["reads_words"]:
+        tokenizer = data.load_tokenizer(source)
+    if settings.get("reads_words"):
         vocabulary = data.WordVocabulary.load(source)
-    return SentenceTagger(
-        config,
-        params,
-        tokenizer,
-        vocabulary,
-        settings["max_length"],
-        tuple(settings["languages"]),
-    )
+    with described_by(path):
+        languages = tuple(settings["languages"])
+        return SentenceTagger(
+            config, params, tokenizer, vocabulary, settings["max_length"], languages
+        )

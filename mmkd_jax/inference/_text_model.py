@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from mmkd_jax import data, models
+from mmkd_jax._json import described_by
 from mmkd_jax.inference._sentence_encoder import mesh_of
 from mmkd_jax.methods import FineTune, FineTuneSettings
 
@@ -184,10 +185,7 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
 
     Raises:
       FileNotFoundError: There is no head in the folder.
-      ValueError: What lies beside it is not what fine-tuning writes.
     """
-    import transformers
-
     folder = Path(models.checkpoint_folder(source))
     there = [name for name in _HEADS if (folder / f"{name}.json").is_file()]
     if not there:
@@ -201,22 +199,16 @@ def load_text_model(source: str | os.PathLike, **overrides: Any) -> TextModel:
     if mesh is not None:
         head = jax.device_put(head, NamedSharding(mesh, PartitionSpec()))
     encoder = {name: params[name] for name in ("embeddings", "layers")}
-    try:
-        method = FineTune(FineTuneSettings(**settings["settings"]), config)
-        reading = TextReading(**settings["reading"])
-        task, labels = str(settings["task"]), tuple(map(str, settings["labels"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder}/{there[0]}.json is not what fine-tuning writes: {error}"
-        ) from None
-    return TextModel(
-        method,
-        {"encoder": encoder, "heads": {there[0]: head}},
-        data.SubwordTokenizer(transformers.AutoTokenizer.from_pretrained(folder)),
-        reading,
-        task,
-        labels,
-    )
+    tokenizer = data.SubwordTokenizer(data.load_tokenizer(folder))
+    with described_by(folder / f"{there[0]}.json"):
+        return TextModel(
+            FineTune(FineTuneSettings(**settings["settings"]), config),
+            {"encoder": encoder, "heads": {there[0]: head}},
+            tokenizer,
+            TextReading(**settings["reading"]),
+            settings["task"],
+            tuple(settings["labels"]),
+        )
 
 
 # --- Parts --------------------------------------------------------------------------------------

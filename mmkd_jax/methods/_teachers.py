@@ -192,7 +192,7 @@ def _viewed(
     }
 
 
-def _padded(array: np.ndarray, count: int, value: float) -> np.ndarray:
+def _padded(array: np.ndarray, count: int, value: int | float) -> np.ndarray:
     """With rows of this value up to so many."""
     missing = np.full((count - len(array), *array.shape[1:]), value, array.dtype)
     return np.concatenate([array, missing])

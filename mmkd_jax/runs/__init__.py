@@ -14,6 +14,12 @@ from mmkd_jax.runs._settings import (
     RunSettings,
     Sizes,
 )
+from mmkd_jax.runs._structured import StructuredRun
+from mmkd_jax.runs._structured_settings import (
+    StructuredRunSettings,
+    TeacherRecipe,
+    TeacherSettings,
+)
 from mmkd_jax.runs._tagger import TaggerRun
 from mmkd_jax.runs._tagger_settings import (
     CorpusSettings,
@@ -22,7 +28,12 @@ from mmkd_jax.runs._tagger_settings import (
     TaggerSettings,
 )
 
-RUNS = {"finetune": FineTuneRun, "mmkd": MMKDRun, "tagger": TaggerRun}
+RUNS = {
+    "finetune": FineTuneRun,
+    "mmkd": MMKDRun,
+    "structured": StructuredRun,
+    "tagger": TaggerRun,
+}
 
 __all__ = [
     "ComputingSettings",
@@ -37,8 +48,12 @@ __all__ = [
     "RecurrentSettings",
     "RunSettings",
     "Sizes",
+    "StructuredRun",
+    "StructuredRunSettings",
     "TaggerRun",
     "TaggerRunSettings",
     "TaggerSettings",
+    "TeacherRecipe",
+    "TeacherSettings",
     "TextSettings",
 ]

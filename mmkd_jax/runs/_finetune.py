@@ -21,6 +21,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
+from mmkd_jax.runs._run import Run
 
 _LOG = logging.getLogger("mmkd_jax.train")
 _ENCODER, _HEADS = range(2)  # what random numbers are for
@@ -35,7 +36,7 @@ Records = dict[str, list[Any]]  # by language
 
 
 @dataclasses.dataclass(frozen=True)
-class FineTuneRun:
+class FineTuneRun(Run):
     """A run of fine-tuning in a workdir.
 
     Attributes:

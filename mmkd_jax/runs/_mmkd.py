@@ -20,6 +20,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
+from mmkd_jax.runs._run import Run
 from mmkd_jax.runs._settings import MMKDRunSettings
 from mmkd_jax.runs._similarity import save_similarity
 
@@ -39,7 +40,7 @@ On a GPU:            the same commands; --config.student.dtype=bfloat16 makes us
 
 
 @dataclasses.dataclass(frozen=True)
-class MMKDRun:
+class MMKDRun(Run):
     """A run of MMKD in a workdir.
 
     Attributes:
@@ -52,6 +53,7 @@ class MMKDRun:
 
     settings_type = MMKDRunSettings
     next_steps = _NEXT
+    prepared_field = "pairs.folder"
 
     # --- From the settings alone ----------------------------------------------------------------
 
@@ -64,6 +66,12 @@ class MMKDRun:
         return _abstract(settings, mesh, teacher, student)
 
     # --- Making what is missing -----------------------------------------------------------------
+
+    @classmethod
+    def of_prepared(cls, settings: MMKDRunSettings, folder: Path) -> "MMKDRun":
+        """The run that prepares into a folder, for others to read."""
+        pairs = dataclasses.replace(settings.pairs, folder=str(folder))
+        return cls(dataclasses.replace(settings, pairs=pairs), folder)
 
     @property
     def prepared(self) -> Path:

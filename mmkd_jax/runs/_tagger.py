@@ -1,28 +1,34 @@
 """A run of a tagger: from its settings to state, step and batches."""
 
 import dataclasses
-import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
+from mmkd_jax._json import described_by, read_json
 from mmkd_jax.methods import Structured
-from mmkd_jax.runs._models import expected_config, load_model, load_tokenizer, write_json
+from mmkd_jax.runs._models import load_model, load_tokenizer, write_json
+from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._tagger_details import save_tagging_details
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
+from mmkd_jax.runs._tagger_shapes import (
+    abstract,
+    drawn,
+    optimizer_of,
+    rows_multiple,
+    tag_set,
+    tagger_config,
+)
 from mmkd_jax.tags import TagSet, convert
 
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
 _ENCODER, _REST = range(2)  # what random numbers are for
-_MULTIPLE = 8  # rows of a batch are a multiple of it, whatever the number of devices up to 8
 _NEXT = """
 The report:          {report}
 The tagger:          {student}, for
@@ -35,8 +41,22 @@ The tagger:          {student}, for
 """
 
 
+class Lesson(NamedTuple):
+    """What a tagger learns from.
+
+    Attributes:
+      method: The loss.
+      frozen: What it needs and does not change.
+      source: The batches.
+    """
+
+    method: Structured
+    frozen: Tree
+    source: data.BatchSource
+
+
 @dataclasses.dataclass(frozen=True)
-class TaggerRun:
+class TaggerRun(Run):
     """A run of a tagger in a workdir.
 
     Attributes:
@@ -60,8 +80,8 @@ class TaggerRun:
         """
         if not settings.tags:
             raise ValueError("tags must name the tags: without the corpora they are not known")
-        config = _config(settings, _tag_set(settings, ()), None)
-        return _abstract(settings, mesh, Structured(settings.structured, config))
+        config = tagger_config(settings, tag_set(settings, ()), None)
+        return abstract(settings, mesh, Structured(settings.structured, config))
 
     # --- Making what is missing -----------------------------------------------------------------
 
@@ -69,23 +89,23 @@ class TaggerRun:
         """Everything that training needs."""
         settings = self.settings
         train = self._sentences(settings.corpora.train)
-        tags = _tag_set(settings, train.values())
+        tags = tag_set(settings, train.values())
         vocabulary, tokenizer = self._vocabulary(train), self._tokenizer()
         key = jax.random.key(settings.seed)
         config, params = self._model(tags, vocabulary, tokenizer, mesh, key)
         training.on_first(lambda: self._write_outline(config, vocabulary, tuple(train)))
-        method = Structured(settings.structured, config)
-        shapes = _abstract(settings, mesh, method)
-        source, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
+        batches, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
+        method, frozen, source = self._lesson(train, config, batches, mesh)
+        shapes = abstract(settings, mesh, method)
         averaged = settings.optimizer.average > 0
         corpora = settings.corpora
         return training.Task(
             method=method,
             step=shapes.jitted(),
             state=training.sharded_state(
-                params, {}, _optimizer(settings, method), averaged, shapes.state
+                params, {}, optimizer_of(settings, method), averaged, shapes.state
             ),
-            frozen={},
+            frozen=frozen,
             source=source,
             parts=parts,
             mesh=mesh,
@@ -105,7 +125,7 @@ class TaggerRun:
     def trained_state(self, mesh: Mesh) -> training.TrainState:
         """The shapes of this run's checkpoints. The run must have begun."""
         method = Structured(self.settings.structured, self._outline()[0])
-        return _abstract(self.settings, mesh, method).state
+        return abstract(self.settings, mesh, method).state
 
     def export(self, state: training.TrainState, out: Path, dtype: str = "float32") -> None:
         """Writes the tagger, as `inference.load_tagger` reads it.
@@ -131,12 +151,29 @@ class TaggerRun:
         if outcome.scores:
             dev = {name.removeprefix("dev/"): score for name, score in outcome.scores.items()}
             found["dev"] = _by_language(dev)
+        judged: Sentences = {}
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
-                found[name] = _by_language(self._score(tagger, self._sentences(specs)))
-        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | found}
+                sentences = self._sentences(specs)
+                found[name] = _by_language(self._score(tagger, sentences))
+                judged |= sentences
+        judged = judged or self._sentences(corpora.dev)
+        training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
+        main = found.get("test", found.get("dev", {}))
+        named = {"student": main["macro"], "languages": main["languages"]} if main else {}
+        return {"tagging": {"metric": "f1" if self._of_spans else "accuracy"} | named | found}
 
     # --- Parts ----------------------------------------------------------------------------------
+
+    def _lesson(
+        self,
+        train: Sentences,
+        config: models.TaggerConfig,
+        batches: data.TaggedBatches,
+        mesh: Mesh,
+    ) -> Lesson:
+        del train, mesh
+        return Lesson(Structured(self.settings.structured, config), {}, batches)
 
     @property
     def _of_spans(self) -> bool:
@@ -197,10 +234,10 @@ class TaggerRun:
             )
             encoder = found
             loaded = {"encoder": {name: params[name] for name in ("embeddings", "layers")}}
-        config = _config(self.settings, tags, vocabulary, encoder)
+        config = tagger_config(self.settings, tags, vocabulary, encoder)
         draw = jax.jit(
             lambda key: {
-                name: tree for name, tree in _drawn(config, key).items() if name not in loaded
+                name: tree for name, tree in drawn(config, key).items() if name not in loaded
             },
             out_shardings=training.replicated(mesh),
         )
@@ -236,7 +273,7 @@ class TaggerRun:
             sampling,
             settings.batch_size,
             corpora.shapes,
-            rows_multiple=_rows_multiple(settings),
+            rows_multiple=rows_multiple(settings, mesh),
             seed=settings.seed,
         )
         part, parts = training.rows_of_process(mesh, int(plan.rows[-1]))
@@ -284,120 +321,12 @@ class TaggerRun:
         path = self.folder / "tagger.json"
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there: has this run begun?")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         reads = self.settings.tagger.reads_words
         vocabulary = data.WordVocabulary.load(self.folder) if reads else None
-        return (
-            models.TaggerConfig.from_dict(found["config"]),
-            vocabulary,
-            tuple(found["languages"]),
-        )
-
-
-def _tag_set(settings: TaggerRunSettings, corpora: Any) -> TagSet:
-    """The tags that are named, or those of some sentences by language."""
-    if settings.task == "pos":
-        if settings.tags:
-            return TagSet(settings.tags, None)
-        seen = {tag for rows in corpora for row in rows for tag in row.tags}
-        if not seen:
-            raise ValueError("corpora.train has no tags: name a corpus with labels")
-        return TagSet(sorted(seen), None)
-    if settings.tags:
-        return TagSet.of_types(settings.tags, settings.scheme)
-    every = itertools.chain.from_iterable(corpora)
-    kinds = {tag.partition("-")[2] for row in every for tag in row.tags} - {""}
-    if not kinds:
-        raise ValueError("corpora.train has no spans: name a corpus with labels")
-    return TagSet.of_types(sorted(kinds), settings.scheme)
-
-
-def _config(
-    settings: TaggerRunSettings,
-    tags: TagSet,
-    vocabulary: data.WordVocabulary | None,
-    encoder: models.EncoderConfig | None = None,
-) -> models.TaggerConfig:
-    """What the tagger is made of; where something is not known yet, as large as it may become."""
-    tagger, recurrent = settings.tagger, None
-    if tagger.encoder is not None and encoder is None:
-        encoder = expected_config(tagger.encoder)
-    if tagger.recurrent is not None:
-        known = vocabulary is not None
-        sizes = tagger.recurrent.most_words + 2, tagger.recurrent.most_characters + 2
-        if known:
-            sizes = vocabulary.word_count, vocabulary.character_count
-        recurrent = tagger.recurrent.config(*sizes)
-    return models.TaggerConfig(
-        tags=tags,
-        encoder=encoder,
-        recurrent=recurrent,
-        kind=tagger.kind,
-        constrained=tagger.constrained,
-        pooling=tagger.pooling,
-        freeze_encoder=tagger.freeze_encoder,
-        dropout=tagger.dropout,
-    )
-
-
-def _drawn(config: models.TaggerConfig, key: Array) -> Tree:
-    """New parameters, of a batch of one word."""
-    one = jnp.zeros((1, 1), jnp.int32)
-    inputs: dict[str, Any] = {"words": one, "characters": one[..., None]}
-    if config.encoder is not None:
-        inputs |= {"ids": one, "mask": one + 1, "word_of": one}
-    return models.Tagger(config).init(key, one == 0, **inputs)["params"]
-
-
-def _optimizer(settings: TaggerRunSettings, method: Structured) -> Any:
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
-def _rows_multiple(settings: TaggerRunSettings) -> int:
-    return int(np.lcm(_MULTIPLE, settings.accumulation.pieces))
-
-
-def _abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> training.Abstract:
-    """The step and its shapes, once it is known what the tagger is."""
-    config = method.tagger
-    known = {}
-    if config.encoder is not None:
-        known = training.encoder_shardings(config.encoder, mesh, (), ("encoder",))
-    params = jax.eval_shape(lambda key: _drawn(config, key), jax.random.key(0))
-    optimizer = _optimizer(settings, method)
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, {}, optimizer, averaged, known, mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
-
-
-def _batch_shapes(
-    settings: TaggerRunSettings, config: models.TaggerConfig, mesh: Mesh
-) -> data.TaggedBatch:
-    """A batch of the longest rows there may be."""
-    width, multiple = settings.corpora.max_length, _rows_multiple(settings)
-    rows = max(settings.batch_size // width // multiple, 1) * multiple
-    where = training.batch_sharding(mesh)
-
-    def shape(*sizes: int, dtype: Any = np.int32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((rows, *sizes), dtype, sharding=where)
-
-    subwords = (None,) * 4
-    if config.encoder is not None:
-        subwords = shape(width), shape(width, dtype=bool), shape(width), shape(width)
-    words = characters = None
-    if settings.tagger.reads_words:
-        words, characters = shape(width), shape(width, settings.tagger.recurrent.longest)
-    return data.TaggedBatch(*subwords, shape(), shape(width), shape(), shape(), words, characters)
+        with described_by(path):
+            config = models.TaggerConfig.from_dict(found["config"])
+            return config, vocabulary, tuple(found["languages"])
 
 
 def _by_language(scores: Mapping[str, float]) -> dict[str, Any]:

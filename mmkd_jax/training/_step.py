@@ -13,7 +13,26 @@ from mmkd_jax.methods import Loss, Method
 from mmkd_jax.training._state import TrainState
 
 Tree = Any
-Step = Callable[[TrainState, Tree, Tree], tuple[TrainState, dict[str, Array]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The function of a step: a state, what is frozen, and a batch go in.
+
+    Attributes:
+      run: Takes the seed behind these three. Compiled so, it serves all seeds.
+      seed: Of dropout, together with the step's number.
+    """
+
+    run: Callable[[TrainState, Tree, Tree, Any], tuple[TrainState, dict[str, Array]]]
+    seed: int
+
+    def __call__(
+        self, state: TrainState, frozen: Tree, batch: Tree
+    ) -> tuple[TrainState, dict[str, Array]]:
+        return self.run(state, frozen, batch, self.seed)
+
+
 # By this name profiles and compiled programs show what compares examples with one another.
 ACROSS_EXAMPLES = "across_examples"
 
@@ -80,7 +99,9 @@ def make_step(
         )
         return TrainState(state.step, params, stats, changed, moved)
 
-    def step(state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, dict[str, Array]]:
+    def step(
+        state: TrainState, frozen: Tree, batch: Tree, seed: Any
+    ) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         found, metrics, stats = gradients(state.params, state.stats, frozen, batch, key, state.step)
         norm = _norm(found)
@@ -91,7 +112,7 @@ def make_step(
         metrics |= {"gradient_norm": norm, "finite": finite.astype(jnp.float32)}
         return kept._replace(step=state.step + 1), metrics
 
-    return step
+    return Step(step, seed)
 
 
 def loss_of(

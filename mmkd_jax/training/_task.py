@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from mmkd_jax.data import BatchSource
@@ -37,10 +38,34 @@ class Abstract(NamedTuple):
         """The step, lowered as it will run: ``.compile()`` compiles it."""
         return self.jitted().lower(self.state, self.frozen, self.batch)
 
-    def jitted(self) -> Callable:
+    def jitted(self) -> "Jitted":
         """The step as it runs: the old state's memory becomes the new state's."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.state)
-        return jax.jit(self.step, donate_argnums=0, out_shardings=(shardings, None))
+        run = jax.jit(self.step.run, donate_argnums=0, out_shardings=(shardings, None))
+        return Jitted(run, np.uint32(self.step.seed % 2**32))
+
+
+class Jitted(NamedTuple):
+    """A jitted step with its seed, which is an argument: what is compiled serves all seeds.
+
+    Attributes:
+      run: Of state, frozen, batch and seed.
+      seed: Of dropout.
+    """
+
+    run: Any
+    seed: np.uint32
+
+    def __call__(self, state: TrainState, frozen: Tree, batch: Tree) -> tuple[TrainState, Tree]:
+        return self.run(state, frozen, batch, self.seed)
+
+    def trace(self, state: TrainState, frozen: Tree, batch: Tree) -> Any:
+        """As that of what `jax.jit` returns."""
+        return self.run.trace(state, frozen, batch, self.seed)
+
+    def lower(self, state: TrainState, frozen: Tree, batch: Tree) -> Any:
+        """Likewise."""
+        return self.run.lower(state, frozen, batch, self.seed)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def taught(tmp_path):
         def emit(rows, number=number, sentences=sentences):
             return (emissions(number, sentences[row]) for row in rows)
 
-        prepare_outputs(tmp_path / str(number), key, scores, emit)
+        prepare_outputs(tmp_path / str(number), key, lambda s=scores: s, emit)
         outputs.append(load_outputs(tmp_path / str(number), key))
     rows = [np.arange(length, dtype=np.int32) for length in LENGTHS]
     languages = np.zeros(len(LENGTHS), np.int64)

@@ -33,13 +33,17 @@ def emit(numbers):
     return map(emissions, numbers)
 
 
+def scores():
+    return SCORES
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    assert prepare_outputs(tmp_path / "whole", KEY, SCORES, emit)
+    assert prepare_outputs(tmp_path / "whole", KEY, scores, emit)
     return tmp_path / "whole"
 
 
@@ -58,14 +62,14 @@ def test_what_was_written_comes_back(folder):
 
 
 def test_what_is_finished_is_not_computed_again(folder):
-    def unasked(numbers):
+    def unasked(*numbers):
         raise AssertionError(f"asked for {numbers}")
 
-    assert prepare_outputs(folder, KEY, SCORES, unasked)
+    assert prepare_outputs(folder, KEY, unasked, unasked)
 
 
 def test_processes_may_share_the_work(folder, tmp_path):
-    parts = [prepare_outputs(tmp_path / "parts", KEY, SCORES, emit, shard) for shard in (2, 0, 1)]
+    parts = [prepare_outputs(tmp_path / "parts", KEY, scores, emit, shard) for shard in (2, 0, 1)]
     assert parts == [False, False, True]
     assert contents(tmp_path / "parts") == contents(folder)
 
@@ -81,7 +85,7 @@ def emit(numbers):
             os.kill(os.getpid(), signal.SIGKILL)
         yield t.emissions(number)
 
-t.prepare_outputs(Path(sys.argv[1]), t.KEY, t.SCORES, emit)
+t.prepare_outputs(Path(sys.argv[1]), t.KEY, t.scores, emit)
 """
 
 
@@ -98,7 +102,7 @@ def test_a_kill_half_way_costs_one_shard(folder, tmp_path):
         asked.extend(numbers.tolist())
         return emit(numbers)
 
-    assert prepare_outputs(killed, KEY, SCORES, remembered)
+    assert prepare_outputs(killed, KEY, scores, remembered)
     assert asked == list(range(3, COUNT))
     assert contents(killed) == contents(folder)
     check(load_outputs(killed, KEY))
@@ -120,7 +124,7 @@ def test_another_teacher_and_other_sentences_are_noticed(folder, change, message
     key = dataclasses.replace(KEY, **change)
     for use in (
         lambda: load_outputs(folder, key),
-        lambda: prepare_outputs(folder, key, SCORES, emit),
+        lambda: prepare_outputs(folder, key, scores, emit),
     ):
         with pytest.raises(ValueError, match=f"was prepared in another way: .*{message}"):
             use()
@@ -144,7 +148,7 @@ def test_damage_is_found_and_one_shard_made_again(folder, change):
         check(damaged)
     for ending in ("array_record", "json"):
         path.with_suffix(f".{ending}").unlink()
-    assert prepare_outputs(folder, KEY, SCORES, emit)
+    assert prepare_outputs(folder, KEY, scores, emit)
     assert contents(folder) == before
 
 
@@ -166,14 +170,14 @@ def test_damage_of_the_shared_scores_is_found(folder):
 )
 def test_emissions_are_checked(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
-        prepare_outputs(tmp_path, KEY, SCORES, wrong)
+        prepare_outputs(tmp_path, KEY, scores, wrong)
     with pytest.raises(FileNotFoundError):
         load_outputs(tmp_path, KEY)
 
 
 def test_scores_are_checked(tmp_path):
     with pytest.raises(ValueError, match=r"scores must have start \(3,\), got \(2,\)"):
-        prepare_outputs(tmp_path, KEY, SCORES | {"start": np.zeros(2, np.float32)}, emit)
+        prepare_outputs(tmp_path, KEY, lambda: SCORES | {"start": np.zeros(2, np.float32)}, emit)
 
 
 def test_no_two_corpora_have_one_hash():

@@ -13,7 +13,7 @@ from mmkd_jax import evaluation
 from mmkd_jax.evaluation._report import _space, _tasks
 from mmkd_jax.evaluation._report._files import read_run
 from tests.evaluation.test_report import ANYTHING, Page, written
-from tests.evaluation.workdirs import SCRIPT, write_all, write_json, write_tagger
+from tests.evaluation.workdirs import SCRIPT, lines, write_all, write_json, write_tagger
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,42 @@ def test_plain_scores_and_those_of_several_seeds():
     assert [task.name for task in tasks] == ["xnli", "paws_x"]
     assert tasks[0].now == ("mean", {"de": 80.0, "fr": 70.0}, 75.0, {})
     assert tasks[1].now == ("mean", {"de": 80.0}, 80.0, {"de": 0.5}) and not tasks[1].beside
+
+
+def test_benchmarks_as_fine_tuning_writes_them():
+    spec = evaluation.TEXT_TASKS["xquad"]
+    runs = [
+        {"xquad": evaluation.text_results(spec, {"de": {"exact_match": 50.0, "f1": f1}})}
+        for f1 in (60.0, 64.0)
+    ]
+    [task] = _tasks.tasks_of(evaluation.over_seeds(runs))
+    assert (
+        task.metric == "F1"
+        and task.now.name == "f1"
+        and task.now.languages == {"de": 62.0}
+        and task.now.mean == 62.0
+    )
+    assert task.now.deviations["de"] == pytest.approx(8**0.5)
+    beside = {series.name: series.mean for series in task.beside}
+    assert beside == {"exact_match": 50.0, "mbert": spec.baseline}
+
+
+def test_taggers_have_groups_of_corpora():
+    test, foreign = ({"macro": 70.0, "languages": {"vi": 70.0}}, {"languages": {"de": 50.0}})
+    groups = {"metric": "accuracy", "dev": {"languages": {"vi": 71.0}}, "zero_shot": foreign}
+    first, second = _tasks.tasks_of({"tagging": groups | {"test": test}})
+    assert (first.name, first.now) == ("tagging", ("macro", {"vi": 70.0}, 70.0, {}))
+    assert (second.name, second.now.languages) == ("tagging, zero-shot", {"de": 50.0})
+    [only] = _tasks.tasks_of({"tagging": {"dev": groups["dev"]}})
+    assert only.name == "tagging, dev"
+
+
+def test_a_tagger_that_goes_on_shows_its_scores(tmp_path):
+    rows = [{"step": step, "dev/de": 40.0 + step, "dev/macro": 40.0 + step} for step in (10, 20)]
+    lines(tmp_path / "metrics.jsonl", rows)
+    page = written(tmp_path)
+    assert page.headings[:2] == ["Dev by language", "Training"]
+    assert "German 60.0" in page.text and "Dev, mean % 50 → 60" in page.text
 
 
 def test_tasks_are_shown_by_name(tmp_path):
@@ -218,7 +254,7 @@ def test_many_tags_and_many_words(tmp_path):
 
 
 def test_without_probabilities_there_is_no_reliability(tmp_path):
-    evaluation.write_tagging_details(tmp_path, ["A", "B"], [[0, 1]], [[0, 0]])
+    evaluation.write_tagging_details(tmp_path, ["A", "B"], [["A", "B"]], [["A", "A"]])
     assert written(tmp_path).headings == ["Confusion of tags", "Versions"]
 
 

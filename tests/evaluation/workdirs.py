@@ -88,17 +88,17 @@ def write_retrieval_details(folder: Path, count: int = 10) -> None:
 def write_tagger(folder: Path, tags: Sequence[str] = ("O", "B-X", SCRIPT), words: int = 6) -> Path:
     """What a run of a tagger leaves, with one tag that is taken for another."""
     rng = np.random.default_rng(0)
-    gold = [rng.integers(0, len(tags), words) for _ in range(12)]
-    probabilities = [0.7 * np.eye(len(tags))[row] + 0.3 / len(tags) for row in gold]
-    predicted = [np.where(row == 1, 0, row) for row in gold]
+    gold = [[tags[n] for n in rng.integers(0, len(tags), words)] for _ in range(12)]
+    predicted = [[tags[0] if tag == tags[1] else tag for tag in row] for row in gold]
+    confidences = [np.full(words, 0.75) for _ in gold]
     texts = [[f"word{n}", *[SCRIPT] * (words - 1)] for n in range(12)]
     k_best = {
         number: [(predicted[number], 0.5), (gold[number], 0.25)]
-        for number in evaluation.hard_sentences(gold, probabilities, count=5)
+        for number in evaluation.hard_sentences(gold, predicted, confidences, count=5)
     }
     codes = ["de", "cy"] * 6
     evaluation.write_tagging_details(
-        folder, tags, gold, predicted, probabilities, codes, texts, k_best
+        folder, tags, gold, predicted, confidences, codes, texts, k_best
     )
     scores = {"de": {"student": 80.0, "baseline": 75.0}, "cy": {"student": 60.0, "baseline": 62.5}}
     means = {"student": 70.0, "baseline": 68.75, "teachers": 77.0}

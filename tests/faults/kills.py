@@ -1,11 +1,12 @@
 """kill -9, and what is left of a run: for the tests, and for benchmarks/faults.py."""
 
+import json
 import re
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.programs.runs import kill, metrics, saved, start, wait_for
+from tests.programs.runs import kill, saved, start, wait_for
 
 MOMENTS = ("starting", "between saves", "in a save")
 
@@ -51,13 +52,20 @@ def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) 
             raise AssertionError(f"it does not go on: {line}{process.communicate()[0]}")
         resumed = int(said[1])
     if moment == "in a save":
-        wait_for(lambda: any(workdir.glob("checkpoints/*orbax-checkpoint-tmp*")), process)
+        begun = workdir / "checkpoints"
+        wait_for(lambda: any(begun.glob("*orbax-checkpoint-tmp*")), process, seconds=1000)
     else:
         time.sleep(seconds)
     kill([process])
-    lines = metrics(workdir) if (workdir / "metrics.jsonl").exists() else []
-    reached = max((line["step"] for line in lines), default=0)
-    return Kill(moment, whole, resumed, reached, newest(workdir))
+    return Kill(moment, whole, resumed, last_written(workdir), newest(workdir))
+
+
+def last_written(workdir: Path) -> int:
+    """The last step that is written down; the kill may have left a piece of a line."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("\n")]
+    return max(steps, default=0)
 
 
 def newest(workdir: Path) -> int:

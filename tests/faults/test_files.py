@@ -87,27 +87,25 @@ def test_a_shard_with_a_flipped_byte_or_without_a_file(tmp_path, undisturbed):
 
 
 def test_a_corpus_that_vanishes(tmp_path):
-    corpus = tmp_path / "corpus.tsv"
-    corpus.write_text("".join(f"Row {i} of all.\tZeile {i} von allen.\n" for i in range(200)))
+    corpus, out = tmp_path / "corpus.tsv", tmp_path / "prepared"
     config = tmp_path / "own.py"
     config.write_text(
         "from mmkd_jax.config import beside\n"
         "def get_config(arg=''):\n"
         f"    config = beside({str(ROOT / 'configs' / 'own.py')!r}, 'pulse')\n"
-        "    config.total_steps, config.checkpoint_every, config.eval_every = 4, 2, 4\n"
-        "    config.pairs.held_out = {}\n"
         "    config.pairs.sources = {'own': {'reader': 'tsv', 'language': 'de', 'path': "
         f"{str(corpus)!r}}}}}\n"
         "    return config\n"
     )
-    arguments = [f"--config={config}", f"--workdir={tmp_path / 'run'}"]
-    content = corpus.read_bytes()
+    arguments = [f"--config={config}", f"--out={out}"]
+    wanted = f"prepare: source 'own' names what is not there: {corpus}"
+    assert said(run("prepare", *arguments, code=1)) == wanted
+    corpus.write_text("".join(f"Row {i} of all.\tZeile {i} von allen.\n" for i in range(200)))
+    run("prepare", *arguments)
+    made = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     corpus.unlink()
-    last = said(run("train", *arguments, code=1))
-    assert last == f"train: source 'own' names what is not there: {corpus}"
-    corpus.write_bytes(content)
-    run("train", *arguments)
-    assert saved(tmp_path / "run")[-1] == 4
+    assert said(run("prepare", *arguments, code=1)) == wanted
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == made
 
 
 def test_a_workdir_that_cannot_be_written():

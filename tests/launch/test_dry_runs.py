@@ -16,7 +16,10 @@ from tests.launch.launchers import DRY_RUNS, GOLDEN, ROOT, calls, imitate, launc
 
 LAUNCH = ROOT / "launch"
 SCRIPTS = sorted(
-    str(path.relative_to(LAUNCH)) for path in LAUNCH.rglob("*") if path.suffix in (".sh", ".sbatch")
+    str(path.relative_to(ROOT))
+    for folder in ("launch", "benchmarks")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".sh", ".sbatch")
 )
 JOBSET = ("gke/jobset.sh", "--image=i", "--config=c", "--workdir=w")
 
@@ -98,7 +101,7 @@ def test_what_is_missing_or_wrong_is_said_before_anything_is_done(arguments, mes
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_bash_reads_it(script):
-    subprocess.run(["bash", "-n", LAUNCH / script], check=True)
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -108,7 +111,7 @@ def test_shellcheck_has_nothing_to_say(script):
     if program is None:
         pytest.skip("shellcheck is not installed; the extra 'test' brings it")
     done = subprocess.run(
-        [program, "--external-sources", f"launch/{script}"],
+        [program, "--external-sources", script],
         cwd=ROOT,
         capture_output=True,
         text=True,

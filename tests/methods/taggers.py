@@ -7,16 +7,18 @@ import numpy as np
 from mmkd_jax import crf, models, tags
 from mmkd_jax.data import TaggedBatch, seen_as
 from mmkd_jax.methods import AnnealingSettings, Scores, Structured, StructuredSettings, Teacher
+from tests.crf.enumerate import Enumeration
 
 WORDS, LONGEST, SENTENCES = 20, 5, 8
 LENGTHS = np.array([5, 3, 1, 0, 2, 4, 3, 5], np.int32)
-#                   gold and teacher | raw | empty | gold and two | raw | gold alone | ...
 LABELLED = np.array([True, True, False, False, True, False, True, True])
 NUMBERS = np.array(
     [[0, -1], [1, -1], [1, -1], [-1, -1], [0, 1], [0, -1], [-1, -1], [1, 0]], np.int32
 )
 POS = tags.TagSet(["NOUN", "VERB", "DET"])
 BIO, BIOES = (tags.TagSet.of_types(["PER", "LOC"], scheme) for scheme in ("BIO", "BIOES"))
+TAUGHT = (NUMBERS >= 0).any(axis=1) & (LENGTHS > 0)
+GOLD = LABELLED & (LENGTHS > 0)
 CONSTANT = AnnealingSettings(kind="constant", start=0.25)
 
 
@@ -94,17 +96,31 @@ class World:
         return found
 
     def teacher(self, b, k):
-        """The k-th teacher of a sentence as a chain in its own tags, without padding."""
+        """All tag sequences of the k-th teacher of a sentence, in its own tags."""
         number = NUMBERS[b, k]
         own = self.own[number][b, k, : LENGTHS[b]]
-        return crf.LinearChain(own, *(np.float32(s) for s in self.scores[number]))
+        return Enumeration(crf.LinearChain(own, *self.scores[number]))
 
-    def student(self, params, b):
-        """The student's chain of one sentence, without padding."""
-        chain = self.method.chain(params, self.batch)
-        return crf.LinearChain(
-            chain.emissions[b, : LENGTHS[b]], chain.transitions, chain.start, chain.end
-        )
+    def students(self, params=None):
+        """All tag sequences of the student, of each sentence."""
+        chain = jax.jit(self.method.chain)(self.params if params is None else params, self.batch)
+        chain = jax.tree.map(np.asarray, chain)
+        return [
+            Enumeration(
+                crf.LinearChain(
+                    chain.emissions[b, : max(LENGTHS[b], 1)],
+                    *(chain.transitions, chain.start, chain.end),
+                    LENGTHS[b],
+                )
+            )
+            for b in range(SENTENCES)
+        ]
 
     def gold(self, b):
-        return self.batch.tags[b, : LENGTHS[b]]
+        return np.asarray(self.batch.tags)[b, : LENGTHS[b]]
+
+    def mean_over_teachers(self, b, of):
+        """The mean of ``of(b, k)`` over the teachers of a sentence, by their weights."""
+        slots = np.flatnonzero(NUMBERS[b] >= 0)
+        weights = [self.teachers[NUMBERS[b, k]].weight for k in slots]
+        return np.average([of(b, k) for k in slots], weights=weights)

@@ -43,21 +43,24 @@ def start(
     )
 
 
-def start_two(program: str, *arguments: str, of_second: Sequence[str] = ()) -> list:
-    """Starts a program as two processes that belong together, with a device each.
+def start_together(
+    program: str, *arguments: str, count: int = 2, of_last: Sequence[str] = ()
+) -> list[subprocess.Popen]:
+    """Starts a program as processes that belong together, with a device each.
 
     Args:
       program: Its name.
-      arguments: Of both.
-      of_second: Further ones of the second.
+      arguments: Of all of them.
+      count: How many.
+      of_last: Further ones of the last.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count)}
     return [
         start(program, *arguments, *more, variables=variables | {"JAX_PROCESS_ID": str(number)})
-        for number, more in enumerate(((), of_second))
+        for number, more in enumerate([()] * (count - 1) + [tuple(of_last)])
     ]
 
 
@@ -79,9 +82,11 @@ def kill(processes: list[subprocess.Popen]) -> None:
         process.communicate()
 
 
-def run(program: str, *arguments: str, devices: int = 1, code: int = 0) -> str:
+def run(
+    program: str, *arguments: str, devices: int = 1, code: int = 0, seconds: float = 300
+) -> str:
     """Runs a program to its end, which must be this exit code; returns what it has printed."""
-    return end([start(program, *arguments, devices=devices)], code)[0]
+    return end([start(program, *arguments, devices=devices)], code, seconds)[0]
 
 
 def pulse(workdir: Path, *more: str) -> list[str]:
@@ -104,6 +109,19 @@ def assert_same_course(workdir: Path, expected: Path) -> None:
         np.testing.assert_array_equal(found[name], tensor, err_msg=name)
 
 
+def assert_nearly_same(workdir: Path, expected: Path) -> None:
+    """Metrics and parameters of a run on another number of processes, to 1e-5."""
+    for line, wanted in zip(metrics(workdir), metrics(expected), strict=True):
+        assert line.keys() == wanted.keys()
+        names = sorted(wanted)
+        found = [[each[name] for name in names] for each in (line, wanted)]
+        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5, err_msg=str(names))
+    found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
+
+
 def saved(workdir: Path) -> list[int]:
     """The steps of the checkpoints that are whole."""
     folder = workdir / "checkpoints"
@@ -111,9 +129,11 @@ def saved(workdir: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def wait_for(reached: Callable[[], Any], *processes: subprocess.Popen) -> None:
+def wait_for(
+    reached: Callable[[], Any], *processes: subprocess.Popen, seconds: float = 200
+) -> None:
     """Until a run has got so far; its processes must not end before."""
-    deadline = time.time() + 200
+    deadline = time.time() + seconds
     while not reached():
         assert time.time() < deadline
         if any(process.poll() is not None for process in processes):

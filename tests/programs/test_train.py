@@ -25,7 +25,7 @@ def test_leaves_everything_that_is_promised(undisturbed):
     there = {path.name for path in workdir.iterdir()}
     assert there >= {
         *("config.json", "checkpoints", "metrics.jsonl", "throughput.jsonl", "tensorboard"),
-        *("results.json", "student"),
+        *("results.json", "student", "report.html", "similarity.npz", "vectors.npz"),
     }
     steps = {path.name for path in (workdir / "checkpoints").iterdir()}
     assert {"10", "15", "20"} <= steps
@@ -39,6 +39,16 @@ def test_leaves_everything_that_is_promised(undisturbed):
     scores = json.loads((workdir / "results.json").read_text())
     assert scores["retrieval"]["before"] == lines[0]["retrieval/mean"]
     assert scores["retrieval"]["after"] == lines[-1]["retrieval/mean"]
+
+
+def test_the_reports_numbers_are_those_of_the_evaluations(undisturbed):
+    details = json.loads((undisturbed / "retrieval_details.json").read_text())
+    first, last = (metrics(undisturbed)[place] for place in (0, -1))
+    for row, code in enumerate(details["languages"][1:], start=1):
+        assert details["sentences"][row][0] == 40
+        # Before: the student is made anew at the end, just as it was at the start.
+        assert details["before"][row][0] == first[f"retrieval/{code}"]
+        assert details["after"][row][0] == last[f"retrieval/{code}"]
 
 
 def test_the_student_gives_vectors(undisturbed):

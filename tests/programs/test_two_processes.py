@@ -3,12 +3,20 @@
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from mmkd_jax.training import Workdir
-from tests.programs.runs import end, kill, metrics, pulse, run, saved, start, start_two, wait_for
+from tests.programs.runs import (
+    assert_nearly_same,
+    end,
+    kill,
+    pulse,
+    run,
+    saved,
+    start,
+    start_together,
+    wait_for,
+)
 
 # Dropout's numbers depend on the layout of the devices.
 STILL = [f"--config.student.{name}=0.0" for name in ("dropout", "attention_dropout")]
@@ -21,18 +29,9 @@ def alone(once) -> Path:
     return once("alone", lambda workdir: run("train", *pulse(workdir, *STEPS), devices=2))
 
 
-def assert_nearly_same(workdir: Path, expected: Path) -> None:
-    for line, wanted in zip(metrics(workdir), metrics(expected), strict=True):
-        assert line == pytest.approx(wanted, rel=1e-5, abs=1e-5)
-    found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
-    assert found.keys() == wanted.keys()
-    for name, tensor in wanted.items():
-        np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
-
-
 def test_one_is_asked_to_stop_and_both_do_and_one_process_goes_on(tmp_path, alone):
     workdir = tmp_path / "run"
-    two = start_two("train", *pulse(workdir, *STEPS))
+    two = start_together("train", *pulse(workdir, *STEPS))
     # They have joined by then, and there is a step to come.
     wait_for((workdir / "models.json").exists, *two)
     two[1].send_signal(signal.SIGTERM)
@@ -40,7 +39,7 @@ def test_one_is_asked_to_stop_and_both_do_and_one_process_goes_on(tmp_path, alon
     assert "the same command" in first
     stopped = saved(workdir)[-1]
     assert stopped < 40
-    two = start_two("train", *pulse(workdir, *STEPS))
+    two = start_together("train", *pulse(workdir, *STEPS))
     wait_for(lambda: saved(workdir)[-1] > stopped, *two)
     kill(two)
     assert saved(workdir)[-1] < 40
@@ -54,13 +53,13 @@ def test_one_process_is_killed_and_two_go_on(tmp_path, alone):
     wait_for(lambda: saved(workdir), *one)
     kill(one)
     assert saved(workdir)[-1] < 40
-    end(start_two("train", *pulse(workdir, *STEPS)))
+    end(start_together("train", *pulse(workdir, *STEPS)))
     assert_nearly_same(workdir, alone)
 
 
 def test_different_configs_are_refused_by_both(tmp_path):
     workdir = tmp_path / "run"
-    processes = start_two("train", *pulse(workdir), of_second=["--config.batch_size=16"])
+    processes = start_together("train", *pulse(workdir), of_last=["--config.batch_size=16"])
     for printed in end(processes, code=1, seconds=100):
         assert "config must be the same in all processes" in printed
         assert "batch_size: 8 → 16" in printed
@@ -70,7 +69,7 @@ def test_different_configs_are_refused_by_both(tmp_path):
 
 def test_of_a_workdir_that_is_in_use_both_keep_out(tmp_path):
     with Workdir(tmp_path / "run").lock():
-        for printed in end(start_two("train", *pulse(tmp_path / "run")), code=1, seconds=100):
+        for printed in end(start_together("train", *pulse(tmp_path / "run")), code=1, seconds=100):
             assert "is in use by another trainer" in printed
             assert "Traceback" not in printed
     assert not (tmp_path / "run" / "config.json").exists()
@@ -78,7 +77,7 @@ def test_of_a_workdir_that_is_in_use_both_keep_out(tmp_path):
 
 def test_if_one_is_killed_the_other_ends_too(tmp_path):
     workdir = tmp_path / "run"
-    two = start_two("train", *pulse(workdir, *STEPS))
+    two = start_together("train", *pulse(workdir, *STEPS))
     wait_for((workdir / "models.json").exists, *two)
     two[1].kill()
     try:

@@ -6,11 +6,12 @@ import struct
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmkd_jax import models
+from mmkd_jax import inference, models
 from tests.models import tiny
 from tests.untrusted.damage import damaged
 from tests.untrusted.own_errors import only_own_errors
@@ -173,3 +174,11 @@ def test_layouts_of_sentences(drawn):
         with only_own_errors():
             layout = models.read_sentence_layout(folder)
             assert layout.vectors in (None, *("cls", "mean", "projected"))
+
+
+@given(settings=st.dictionaries(st.sampled_from(["config", "languages", "reads_words"]), JSON))
+def test_what_describes_a_tagger(settings):
+    with tempfile.TemporaryDirectory() as folder:
+        models.save_head(folder, "tagger", settings, {"crf": {"start": np.zeros(3, np.float32)}})
+        with only_own_errors():
+            inference.load_tagger(folder)

@@ -15,7 +15,7 @@ from mmkd_jax.evaluation._report._runs import colour_class, legend
 from mmkd_jax.evaluation._report._tasks import Series, Task
 from mmkd_jax.evaluation._resources import resource_class
 
-_TITLES = {"retrieval": "Retrieval by language", "tagging": "Tagging by language"}
+_NAMES = {"mbert": "mBERT of the literature", "exact_match": "exact match"}
 _MEANINGS = {
     "retrieval": "For each held-out translation the nearest English sentence is looked up, by "
     "cosine. Shown is how often it is the right one, in percent.",
@@ -43,12 +43,15 @@ def _section(run: Run, task: Task) -> Markup:
     columns = _columns(run, task)
     order = _by_class(task)
     groups = [_group(number, codes, task, columns) for number, codes in order.items()]
-    title = _TITLES.get(task.name, f"{task.name.replace('_', ' ')} by language")
+    name, _, group = task.name.replace("_", " ").partition(", ")
+    title = f"{name} by language" + (f", {group}" if group else "")
     return section(
         title[0].upper() + title[1:],
         element(
             "p",
-            _MEANINGS.get(task.name, "In percent."),
+            _MEANINGS.get(
+                task.name, f"{task.metric}, in percent." if task.metric else "In percent."
+            ),
             f" {_ORDER}" if any(number is not None for number in order) else None,
         ),
         _legend(run, task, columns),
@@ -64,13 +67,17 @@ def _section(run: Run, task: Task) -> Markup:
 
 def _columns(run: Run, task: Task) -> list[_Column]:
     """What the run is about first; then what stands beside it, here and in other runs."""
-    name = run.name if run.others else task.now.name
-    columns = [_Column(name, task.now), *(_Column(one.name, one) for one in task.beside)]
+    name = run.name if run.others else _named(task.now)
+    columns = [_Column(name, task.now), *(_Column(_named(one), one) for one in task.beside)]
     for other in run.others:
         known = next((theirs for theirs in other.tasks if theirs.name == task.name), None)
         empty = Series("", {}, None, {})
         columns.append(_Column(other.name, empty if known is None else known.now))
     return columns
+
+
+def _named(series: Series) -> str:
+    return _NAMES.get(series.name, series.name.replace("_", " "))
 
 
 def _by_class(task: Task) -> dict[int | None, list[str]]:

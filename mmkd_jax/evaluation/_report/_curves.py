@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmkd_jax.evaluation._report._files import Curve, Run
+from mmkd_jax.evaluation._report._files import MEANS, Curve, Run
 from mmkd_jax.evaluation._report._html import Markup, element, section
 from mmkd_jax.evaluation._report._numbers import count, short
 from mmkd_jax.evaluation._report._pictures import (
@@ -42,8 +42,8 @@ def curves(run: Run) -> Markup | None:
         "Training",
         element(
             "p",
-            "Each from its first value to its last, over the same steps. Levels are shown "
-            "unweighted. Training time, above, is that of the steps alone.",
+            "Each from its first value to its last, over the same steps. Levels and objectives "
+            "are shown unweighted. Training time, above, is that of the steps alone.",
         ),
         _legend(run),
         picture(
@@ -65,16 +65,17 @@ def _legend(run: Run) -> Markup | None:
 def _panels(run: Run) -> list[_Panel]:
     metrics = run.metrics
     others = [name for name in metrics if name not in (*_LEVELS, *_NOT_LOSSES) and "/" not in name]
-    levels = [name for name in _LEVELS if name in metrics] + sorted(others)
-    means = [name for name in metrics if name.endswith("/mean")]
+    levels = [name for name in _LEVELS if name in metrics]
+    means = [name for name in metrics if "/" in name and name.split("/")[-1] in MEANS]
     wanted = [
         ("Loss", "loss"),
         *((f"{_spelt(name)} level", name) for name in levels),
+        *((name.upper() if len(name) <= 3 else _spelt(name), name) for name in sorted(others)),
         ("Learning rate", "learning_rate"),
         ("Gradient norm", "gradient_norm"),
-        ("Pairs per second", "per_second/pairs"),
+        (f"{run.unit.capitalize()} per second", "per_second/pairs"),
         ("Tokens per second", "per_second/tokens"),
-        *((f"{_spelt(name.removesuffix('/mean'))}, mean %", name) for name in means),
+        *((f"{_spelt(name.rpartition('/')[0])}, mean %", name) for name in means),
     ]
     found = []
     for title, name in wanted:

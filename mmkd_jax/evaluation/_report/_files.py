@@ -22,6 +22,7 @@ from mmkd_jax.evaluation._report._reading import clean, read_json, read_text
 from mmkd_jax.evaluation._report._tasks import Task, tasks_of
 from mmkd_jax.evaluation._scores import mapping, number
 
+MEANS = ("mean", "macro")  # what metrics call the mean over languages
 _LARGEST = 1e30  # beyond it a loss is as good as infinite, and pictures have no space for it
 
 
@@ -78,6 +79,11 @@ class Run(NamedTuple):
         return not any(self[1:-1])
 
     @property
+    def unit(self) -> str:
+        """What a step takes many of."""
+        return "pairs" if self.config.get("method") == "mmkd" else "examples"
+
+    @property
     def step(self) -> int:
         """The last step that anything is known of."""
         curves = [*self.metrics.values(), *self.speed.values()]
@@ -92,13 +98,13 @@ def read_run(folder: Path, texts: Sequence[str | Sequence[str]] | None = None) -
       texts: Of the sentences of the similarities, instead of those in the file.
     """
     metrics = _curves(folder / "metrics.jsonl")
-    results = {**_scores_in(metrics), **mapping(read_json(folder / "results.json"))}
+    results = read_json(folder / "results.json")
     between, confused = read_retrieval_details(folder / "retrieval_details.json")
     return Run(
         name=clean(folder.absolute().name),
         metrics=metrics,
         speed=_curves(folder / "throughput.jsonl"),
-        tasks=tasks_of(results),
+        tasks=tasks_of(results) or tasks_of(_scores_in(metrics)),
         config=mapping(read_json(folder / "config.json")),
         models=mapping(read_json(folder / "models.json")),
         manifest=mapping(read_json(folder / "prepared" / "manifest.json")),
@@ -141,17 +147,27 @@ def _curve(points: dict[int, float]) -> Curve:
 def _scores_in(metrics: dict[str, Curve]) -> dict[str, Any]:
     """What results.json will hold, as far as the metrics know it yet: they name TASK/LANGUAGE."""
     found: dict[str, Any] = {}
-    for task in [name.removesuffix("/mean") for name in metrics if name.endswith("/mean")]:
-        first, last = {}, {}
-        for name, curve in metrics.items():
-            if name.startswith(f"{task}/"):
-                language = name.removeprefix(f"{task}/")
-                last[language] = float(curve.values[-1])
-                if curve.steps[0] == 0:
-                    first[language] = float(curve.values[0])
-                    if len(curve.steps) == 1:
-                        del last[language]
-        means = {"before": first.pop("mean", None), "after": last.pop("mean", None)}
-        known = {name: mean for name, mean in means.items() if mean is not None}
-        found[task] = known | {"languages": last, "languages_before": first}
+    for name in metrics:
+        task, _, mean = name.rpartition("/")
+        if task and mean in MEANS:
+            first, last = _first_and_last(metrics, task)
+            means = {"before": first.pop(mean, None), "after": last.pop(mean, None)}
+            known = {key: value for key, value in means.items() if value is not None}
+            found[task] = known | {"languages": last}
+            found[task] |= {"languages_before": first} if first else {}
     return found
+
+
+def _first_and_last(
+    metrics: dict[str, Curve], task: str
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores by language before the first step, and now."""
+    first, last = {}, {}
+    for name, curve in metrics.items():
+        if name.startswith(f"{task}/"):
+            language = name.removeprefix(f"{task}/")
+            if curve.steps[0] == 0:
+                first[language] = float(curve.values[0])
+            if curve.steps[-1] > 0:
+                last[language] = float(curve.values[-1])
+    return first, last

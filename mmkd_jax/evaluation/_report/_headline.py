@@ -40,7 +40,7 @@ def _reached(run: Run) -> Markup | None:
         meaning = (
             "of held-out translations are nearest to their own English sentence"
             if task.name == "retrieval"
-            else f"in {task.name.replace('_', ' ')}, the mean over languages"
+            else f"{task.metric} in {task.name.replace('_', ' ')}, the mean over languages".strip()
         )
         for other, then in ((task.before, ", before training and now"), *_baseline(task)):
             if other is not None and other.mean is not None:
@@ -76,13 +76,13 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if run.step:
         found.append(("Steps", count(run.step)))
         batch = number(run.config.get("batch_size"))
-        if batch > 0:
+        if batch > 0 and run.unit == "pairs":  # a tagger's batch is of tokens
             found.append(("Pairs seen", short_count(run.step * batch)))
     if seconds := seconds_of_steps(run):
         found.append(("Training time", duration(seconds)))
     rate, used = (typical(run.speed.get(f"per_second/{name}")) for name in ("pairs", "mfu"))
     if np.isfinite(rate):
-        found.append(("Speed", f"{short(rate)} pairs/s"))
+        found.append(("Speed", f"{short(rate)} {run.unit}/s"))
     if np.isfinite(used):
         found.append(("Model FLOPs used", percent(100 * used)))
     return found

@@ -35,7 +35,7 @@ def runs(run: Run) -> Markup | None:
                 short(speed),
             ]
         )
-    head += ["Loss", "Training time", "Pairs/s"]
+    head += ["Loss", "Training time", f"{run.unit.capitalize()}/s"]
     return section(
         "Runs",
         element("p", "The first one is what the rest of this page is about."),

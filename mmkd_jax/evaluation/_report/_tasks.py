@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from mmkd_jax.evaluation._scores import mapping, number, numbers, scores_of
 
 # Of several scores of a language, the one that a run is about; the others stand beside it.
-_FIRST = ("student", "mean", "f1", "accuracy", "after")
-_SPREAD = ("deviation", "std", "error", "seeds")
+_FIRST = ("student", "mean", "macro", "f1", "accuracy", "after")
+_SPREAD = ("deviation", "std")
+_GROUPS = ("test", "zero_shot", "dev")  # of a task's corpora
 
 
 class Series(NamedTuple):
@@ -33,12 +34,14 @@ class Task(NamedTuple):
       now: What the run is about.
       before: The same before training.
       beside: What it is to be compared with, such as a baseline.
+      metric: What the percentages are, such as "F1"; "" if it is not said.
     """
 
     name: str
     now: Series
     before: Series | None
     beside: list[Series]
+    metric: str
 
     def ordered(self) -> list[str]:
         """The languages, best first."""
@@ -51,13 +54,28 @@ def tasks_of(results: Any) -> list[Task]:
     """The tasks in what results.json holds.
 
     A task is an entry with "languages": a percentage by language, or by language several of them by
-    name. Percentages beside "languages" are means, of what their names say.
+    name, of which "metric" names the first. Percentages beside "languages" are means, of what their
+    names say. A task may have groups of corpora: "test", "zero_shot", or else "dev".
     """
     found = []
     for name, value in mapping(results).items():
-        task = _retrieval(results) if name == "retrieval" else _task(str(name), mapping(value))
-        if task is not None:
-            found.append(task)
+        if name == "retrieval":
+            tasks = [_retrieval(results)]
+        else:
+            tasks = [_task(*group) for group in _groups(str(name), mapping(value))]
+        found += [task for task in tasks if task is not None]
+    return found
+
+
+def _groups(name: str, value: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Entries with languages, each with its name."""
+    metric = {"metric": value.get("metric")}
+    found = [(name, value)] if "languages" in value else []
+    for group in _GROUPS:
+        entry = mapping(value.get(group))
+        if entry and (group == "zero_shot" or not found):
+            shown = name if group == "test" else f"{name}, {group.replace('_', '-')}"
+            found.append((shown, metric | entry))
     return found
 
 
@@ -68,38 +86,38 @@ def _retrieval(results: Any) -> Task | None:
     before = None
     if scores.before is not None or scores.languages_before:
         before = Series("before", scores.languages_before, scores.before, {})
-    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [])
+    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [], "")
 
 
 def _task(name: str, value: dict[str, Any]) -> Task | None:
-    languages = mapping(value.get("languages"))
-    means = _percentages(value)
+    languages, metric = mapping(value.get("languages")), str(value.get("metric") or "")
+    means = {key: mean for key, mean in _percentages(value).items() if key not in _SPREAD}
     by_name: dict[str, dict[str, float]] = {}
-    spread: dict[str, float] = {}
-    plain = _percentages(languages)
+    spread = _percentages(value.get("languages_deviation"))
     for code, nested in languages.items():
         for key, score in _percentages(nested).items():
             if key in _SPREAD:
                 spread[str(code)] = score
             else:
                 by_name.setdefault(key, {})[str(code)] = score
-    mains = [key for key in _FIRST if key in by_name or key in means]
-    main = mains[0] if mains else next(iter(by_name), "now")
-    if plain:
+    names = [key for key in (metric, *_FIRST) if key in by_name or key in means]
+    main = names[0] if names else next(iter(by_name), "now")
+    if plain := _percentages(languages):
         by_name[main] = plain
-    if not by_name:
+    if not by_name.get(main):
         return None
-    series = [
-        Series(key, by_name.get(key, {}), _mean(means.get(key), by_name.get(key, {})), {})
+    series = {
+        key: Series(key, by_name.get(key, {}), _mean(means.get(key), by_name.get(key, {})), {})
         for key in dict.fromkeys([*by_name, *means])
-        if key not in _SPREAD and key != "before"
-    ]
-    now = next(one for one in series if one.name == main)._replace(deviations=spread)
+        if key != "before"
+    }
+    now = series.pop(main)._replace(deviations=spread)
     before = None
     if "before" in means or "languages_before" in value:
         at_first = _percentages(value.get("languages_before"))
         before = Series("before", at_first, _mean(means.get("before"), at_first), {})
-    return Task(name, now, before, [one for one in series if one.name != main])
+    shown = metric.replace("_", " ")
+    return Task(name, now, before, list(series.values()), shown[:1].upper() + shown[1:])
 
 
 def _percentages(value: Any) -> dict[str, float]:

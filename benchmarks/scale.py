@@ -1,0 +1,126 @@
+"""Measures what a step of MMKD costs as batch, length and devices grow, and where its time goes.
+
+    python benchmarks/scale.py          # about 10 minutes on 2 cores
+    python benchmarks/scale.py --quick  # a tiny model; prints, writes nothing
+
+On a CPU the devices are virtual: they share the cores, so that what they show is what splitting a
+step costs by itself. A whole run writes `results/scale.json` and its section of `RESULTS.md`.
+"""
+
+import argparse
+import functools
+import os
+
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+)
+
+import jax
+import mmkd_step_setup as setup
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from profile_summary import shares, time_by_kind
+from side_by_side import Report, Row, figure, medians, warm_up
+
+from mmkd_jax import data
+
+SIZES = {"width": 128, "layers": 3, "heads": 4, "hidden_width": 512, "positions": 512}
+TINY = {"width": 32, "layers": 1, "heads": 2, "hidden_width": 64, "positions": 512}
+BATCH, LENGTH = 64, 64
+BATCHES, LENGTHS, DEVICES = (16, 32, 64, 128), (32, 64, 128), (1, 2, 4, 8)
+
+BY_BATCH = f"step by batch, rows of {LENGTH} [ms]"
+BY_LENGTH = f"step by length of rows, {BATCH} pairs [ms]"
+BY_DEVICES = f"step by devices, {BATCH} pairs, rows of {LENGTH} [ms]"
+PROFILE = "share of a step's time by kind of operation [%]"
+EVEN = "were it proportional"
+
+INTRO = f"""\
+MMKD with all levels: {SIZES["layers"]} layers of width {SIZES["width"]}, vocabularies as large as
+those of BERT and multilingual BERT, float32, pairs of the sample corpus in rows of one length.
+*{EVEN}*: the first line's figure, times what has grown; a ratio above 1 means that larger costs
+less by the pair. Devices are virtual and share the cores, so there one would hope for 1. Kinds of
+operations are those that XLA reports; a fusion is named after its last part."""
+
+PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy"]
+
+
+@functools.cache
+def corpus() -> tuple:
+    _, sources, *tokenizers = setup.of_sample()
+    return sources, *map(data.SubwordTokenizer, tokenizers)
+
+
+def pairs_of(count: int, length: int = LENGTH) -> data.PairBatch:
+    """Real pairs, cut and padded to rows of one length."""
+    sources, teacher, student = corpus()
+    prepared = data.tokenize_pairs(sources, teacher, student, length)
+    sampling = data.Sampling(prepared.languages)
+    plan = data.plan_pairs(prepared.lengths[:, :3], sampling, count, length, shapes=1)
+    return setup.padded(data.PairBatches(prepared, plan, teacher, student, length)(0), length)
+
+
+def step_call(sizes: dict, batch: data.PairBatch, devices: int = 1):
+    """A training step with parameters on each of some devices, and the batch split over them."""
+    mesh = jax.make_mesh(
+        (devices,), ("data",), devices=jax.devices()[:devices], axis_types=(AxisType.Auto,)
+    )
+    method = setup.new_method(sizes)
+    ours = setup.Ours(method, setup.new_weights(method), len(batch.example))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    ours.state, ours.frozen = jax.device_put((ours.state, ours.frozen), everywhere)
+    there = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
+    return functools.partial(ours.step, there)
+
+
+def rows_by(metric: str, calls: dict[int, object], grows: bool, seconds: float) -> list[Row]:
+    warm = {size: warm_up(call, compiles=True)[0] for size, call in calls.items()}
+    found = medians(warm, seconds)
+    first = min(found)
+    rows = []
+    for size, taken in found.items():
+        even = found[first] * (size / first if grows else 1)
+        rows.append(Row(str(size), metric, 1e3 * taken, 1e3 * even, EVEN))
+    return rows
+
+
+def profile_rows(call) -> list[Row]:
+    found = shares(time_by_kind(call))
+    return [
+        Row(name, PROFILE, 100 * share, None, "note", note=f"{figure(100 * share)} %")
+        for name, share in found
+    ]
+
+
+def measure(report: Report, quick: bool) -> None:
+    sizes, seconds = (TINY, 0.5) if quick else (SIZES, 10.0)
+    batches, lengths, devices = (
+        (values[:2] if quick else values) for values in (BATCHES, LENGTHS, DEVICES)
+    )
+    calls = {count: step_call(sizes, pairs_of(count)) for count in batches}
+    report.add(*rows_by(BY_BATCH, calls, True, seconds))
+    report.show(BY_BATCH)
+    calls = {length: step_call(sizes, pairs_of(BATCH, length)) for length in lengths}
+    report.add(*rows_by(BY_LENGTH, calls, True, seconds))
+    report.show(BY_LENGTH)
+    batch = pairs_of(BATCH)
+    calls = {count: step_call(sizes, batch, count) for count in devices}
+    report.add(*rows_by(BY_DEVICES, calls, False, seconds))
+    report.show(BY_DEVICES)
+    report.add(*profile_rows(calls[1]))
+    report.show(PROFILE)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a tiny model; writes nothing")
+    chosen = parser.parse_args()
+    report = Report("scale", "A step of MMKD, as things grow", INTRO, PACKAGES)
+    measure(report, chosen.quick)
+    if not chosen.quick:
+        report.write()
+
+
+if __name__ == "__main__":
+    main()

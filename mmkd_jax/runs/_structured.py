@@ -1,0 +1,212 @@
+"""A run of structured distillation: teachers, what they say, and the student."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from mmkd_jax import data, evaluation, training
+from mmkd_jax.methods import Scores, Structured, Teacher
+from mmkd_jax.models import TaggerConfig
+from mmkd_jax.runs._settings import RunSettings
+from mmkd_jax.runs._structured_settings import StructuredRunSettings
+from mmkd_jax.runs._tagger import (
+    Lesson,
+    Sentences,
+    TaggerRun,
+    abstract,
+    tag_set,
+    tagger_config,
+)
+from mmkd_jax.runs._teachers import Model, ask, asked, models_of, outputs_of
+
+
+@dataclasses.dataclass(frozen=True)
+class StructuredRun(TaggerRun):
+    """A run of a student of several taggers, in a workdir.
+
+    Beside what every run has there: ``teachers/NAME``, a workdir of each teacher that is trained
+    here; ``outputs/NAME``, what each says of the corpora; ``compare/NAME``, a workdir of each
+    student to compare with.
+
+    Attributes:
+      settings: All of them.
+      folder: The workdir.
+    """
+
+    settings: StructuredRunSettings
+    folder: Path
+
+    settings_type = StructuredRunSettings
+    prepared_field = "prepared"
+
+    @staticmethod
+    def abstract(settings: StructuredRunSettings, mesh: Mesh) -> training.Abstract:
+        """Step, state and batch as shapes: no weights, no data, no network.
+
+        Teachers are taken to have the student's tags.
+        """
+        if not settings.tags:
+            raise ValueError("tags must name the tags: without the corpora they are not known")
+        config = tagger_config(settings, tag_set(settings, ()), None)
+        distillation, found = settings.distillation, models_of(settings, Path())
+        if not distillation.weights:
+            return abstract(settings, mesh, Structured(distillation, config))
+        one = Teacher(tags=config.tags)
+        method = Structured(distillation, config, (one,) * len(found))
+        shapes = abstract(settings, mesh, method)
+        count, slots = len(config.tags), _most(settings)
+        scores = Scores(np.zeros((count, count)), np.zeros(count), np.zeros(count))
+        table = method.teacher_table([scores] * len(found))
+        where = shapes.batch.tags.sharding
+        rows, words = shapes.batch.tags.shape
+        more = {
+            "teachers": jax.ShapeDtypeStruct((rows, slots), np.int32, sharding=where),
+            "teacher_emissions": jax.ShapeDtypeStruct(
+                (rows, slots, words, count), np.float32, sharding=where
+            ),
+        }
+        frozen = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=training.replicated(mesh)),
+            {"teachers": table},
+        )
+        return shapes._replace(frozen=frozen, batch=shapes.batch._replace(**more))
+
+    # --- Making what is missing -----------------------------------------------------------------
+
+    @classmethod
+    def of_prepared(cls, settings: StructuredRunSettings, folder: Path) -> "StructuredRun":
+        """The run that prepares into a folder, for others to read."""
+        return cls(dataclasses.replace(settings, prepared="", compare={}, seeds=1), folder)
+
+    @property
+    def prepared(self) -> Path:
+        """The folder of teachers and outputs."""
+        return Path(self.settings.prepared or self.folder)
+
+    def first(self) -> dict[str, RunSettings]:
+        """Teachers, then students to compare with."""
+        settings, found = self.settings, {}
+        if not settings.prepared:
+            tags = self._tag_names()
+            for model in self._models():
+                if not model.settings.folder:
+                    found[f"teachers/{model.name}"] = settings.of_teacher(
+                        model.settings, tags, model.fold
+                    )
+        for name in settings.compare:
+            found[f"compare/{name}"] = dataclasses.replace(
+                settings.variant(name), prepared=str(self.prepared)
+            )
+        return found
+
+    def prepare(self, part: int = 0, parts: int = 1, beam: Any = ()) -> Path | None:
+        """Has each teacher read its corpora, or one of several processes' part of them.
+
+        Returns:
+          The folder, or None as long as other parts are missing.
+        """
+        if beam:
+            raise ValueError("--beam is for pairs: teachers run where there is an accelerator")
+        sentences = _rows(self._sentences(self.settings.corpora.train))
+        finished = [
+            ask(model, asked(model, sentences, self.prepared, self.settings.shards), part, parts)
+            for model in self._models()
+        ]
+        return self.prepared if all(finished) else None
+
+    # --- What came of it ------------------------------------------------------------------------
+
+    def conclude(
+        self, task: training.Task, outcome: training.Outcome, student: Path
+    ) -> dict[str, Any]:
+        """Writes what a finished run leaves; returns its results.json, in percent."""
+        results = super().conclude(task, outcome, student)["tagging"]
+        rows = {"student": _languages(results)}
+        if teachers := self._teachers_scores():
+            rows["teachers"] = teachers
+        for name in self.settings.compare:
+            rows[name] = _languages(_results_of(self.folder / "compare" / name))
+        runs = [rows]
+        return {"tagging": results | evaluation.comparison(runs) | {"runs": runs}}
+
+    # --- Parts ----------------------------------------------------------------------------------
+
+    def _models(self) -> list[Model]:
+        if not self.settings.distillation.weights and not self.settings.compare:
+            return []
+        return models_of(self.settings, self.prepared)
+
+    def _tag_names(self) -> tuple[str, ...]:
+        """As `TaggerRunSettings.tags`."""
+        if self.settings.tags:
+            return self.settings.tags
+        found = tag_set(self.settings, self._sentences(self.settings.corpora.train).values())
+        return found.names if found.scheme is None else found.types
+
+    def _lesson(
+        self,
+        train: Sentences,
+        config: TaggerConfig,
+        batches: data.TaggedBatches,
+        mesh: Mesh,
+    ) -> Lesson:
+        settings = self.settings.distillation
+        if not settings.weights:
+            return Lesson(Structured(settings, config), {}, batches)
+        sentences, found = _rows(train), self._models()
+        questions = [
+            asked(model, sentences, self.prepared, self.settings.shards) for model in found
+        ]
+        outputs = [
+            outputs_of(model, question) for model, question in zip(found, questions, strict=True)
+        ]
+        teachers = [
+            model.settings.teacher(each.tags) for model, each in zip(found, outputs, strict=True)
+        ]
+        method = Structured(settings, config, tuple(teachers))
+        table = method.teacher_table([Scores(**each.scores) for each in outputs])
+        records = np.full((len(sentences), len(found)), -1)
+        for number, question in enumerate(questions):
+            records[question.sentences, number] = np.arange(len(question.sentences))
+        columns = tuple(view.columns for view in method.teacher_views)
+        source = data.TaughtBatches(batches, tuple(outputs), columns, records)
+        frozen = jax.device_put({"teachers": table}, training.replicated(mesh))
+        return Lesson(method, frozen, source)
+
+    def _teachers_scores(self) -> dict[str, float]:
+        """Of each language, the mean score of its teachers on test, as far as it is known."""
+        found: dict[str, list[float]] = {}
+        for model in self._models():
+            path = model.folder.parent / "results.json"
+            if path.exists():
+                for language, score in _languages(_results_of(path.parent)).items():
+                    if not model.settings.languages or language in model.settings.languages:
+                        found.setdefault(language, []).append(score)
+        return {language: float(np.mean(some)) for language, some in sorted(found.items())}
+
+
+def _most(settings: StructuredRunSettings) -> int:
+    """The teachers of a sentence at most."""
+    teachers = settings.teachers.values()
+    of_all = sum(not teacher.languages for teacher in teachers)
+    named = [language for teacher in teachers for language in teacher.languages]
+    return of_all + max((named.count(language) for language in named), default=0)
+
+
+def _rows(sentences: Sentences) -> list[data.TaggedSentence]:
+    """All sentences, as `data.tokenize_tagged` numbers them."""
+    return [row for rows in sentences.values() for row in rows]
+
+
+def _results_of(workdir: Path) -> dict[str, Any]:
+    return json.loads((workdir / "results.json").read_text(encoding="utf-8"))["tagging"]
+
+
+def _languages(results: dict[str, Any]) -> dict[str, float]:
+    """Scores on test by language; on dev, where there is no test."""
+    return results.get("test", results.get("dev", {})).get("languages", {})

@@ -1,0 +1,194 @@
+"""The settings of a run of structured distillation."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from mmkd_jax.methods import StructuredSettings, Teacher
+from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings, TaggerSettings
+from mmkd_jax.tags import TagSet
+from mmkd_jax.training import OptimizerSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherSettings:
+    """A teacher: where it comes from, and whom it teaches.
+
+    Attributes:
+      folder: Of a trained tagger; empty for one that is trained first, as `TeacherRecipe` says.
+      languages: That it teaches; one that is trained here learns these too. Empty for all.
+      weight: What it counts among the teachers of a language.
+      renamed: What becomes of its types (or tags), by their names: a type (or tag) of the
+        student's, or None for O.
+      partial: Whether types that only it or only the student knows are left out of the comparison.
+      folds: Above 1: so many are trained, each without the sentences of one fold, and a sentence is
+        taught by the one that has not learned from it.
+    """
+
+    folder: str = ""
+    languages: tuple[str, ...] = ()
+    weight: float = 1.0
+    renamed: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    partial: bool = False
+    folds: int = 1
+
+    def __post_init__(self):
+        if self.folds < 1 or (self.folds > 1 and self.folder):
+            raise ValueError(
+                "folds must be 1, or more for a teacher that is trained here (without a folder), "
+                f"got {self.folds}"
+            )
+
+    def teacher(self, tags: TagSet) -> Teacher:
+        """What the method must know of it."""
+        renamed = tuple(sorted(self.renamed.items()))
+        return Teacher(tags=tags, weight=self.weight, renamed=renamed, partial=self.partial)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherRecipe:
+    """How teachers are made that come from no folder. What is not said here is as for the student.
+
+    Attributes:
+      total_steps: The length of a teacher's run.
+      batch_size: Slots a step, as for the student.
+      log_every: Steps between lines of metrics.
+      checkpoint_every: Steps between checkpoints.
+      eval_every: Steps between evaluations; 0 for one at the end.
+      keep_best: Whether the state with the best score on dev is the teacher.
+      train: Corpora of all languages; empty for those of the student's that have labels.
+      tagger: What a teacher is made of.
+      optimizer: How its parameters move.
+    """
+
+    total_steps: int = 10_000
+    batch_size: int = 2_000
+    log_every: int = 50
+    checkpoint_every: int = 1_000
+    eval_every: int = 0
+    keep_best: bool = True
+    train: Specs = dataclasses.field(default_factory=dict)
+    tagger: TaggerSettings = TaggerSettings()
+    optimizer: OptimizerSettings = TaggerRunSettings.optimizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StructuredRunSettings(TaggerRunSettings):
+    """A run of a student of several taggers.
+
+    Attributes:
+      objective: What it learns from them, as `StructuredSettings.objective`; nll for nothing.
+      structured: How. Its objective is not used; 0 steps of annealing stand for the whole run.
+      teachers: By name.
+      recipe: How those are made that come from no folder.
+      prepared: A folder of trained teachers and of what they say of the corpora
+        (`python -m mmkd_jax.prepare`); empty for the workdir, where they are made.
+      shards: Files of each teacher's outputs.
+      compare: Other students of the same teachers, trained first, each by its name and by the
+        fields in which it differs: ``{"baseline": {"objective": "nll"}}``. A sweep is many.
+    """
+
+    may_change: ClassVar[tuple[str, ...]] = (
+        *TaggerRunSettings.may_change,
+        *("compare", "prepared"),
+    )
+    method: str = "structured"
+    objective: str = "posterior"
+    structured: StructuredSettings = StructuredSettings()
+    teachers: Mapping[str, TeacherSettings] = dataclasses.field(default_factory=dict)
+    recipe: TeacherRecipe = TeacherRecipe()
+    prepared: str = ""
+    shards: int = 1
+    compare: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.structured.objective != "nll":
+            raise ValueError(
+                "structured.objective is not used: write "
+                f"objective = {self.structured.objective!r}, a field of the config itself"
+            )
+        if self.shards < 1:
+            raise ValueError(f"shards must be at least 1, got {self.shards}")
+        if self.distillation.weights and not self.teachers:
+            raise ValueError(f"objective {self.objective!r} needs teachers, and there are none")
+        if wrong := [name for name in (*self.teachers, *self.compare) if not _is_name(name)]:
+            raise ValueError(f"names become those of folders, and must not be {wrong}")
+        if "student" in self.compare or "teachers" in self.compare:
+            raise ValueError("compare must not name a row student or teachers: these are there")
+        for name in self.compare:
+            self.variant(name)
+
+    @property
+    def distillation(self) -> StructuredSettings:
+        """All choices of the method."""
+        annealing = self.structured.annealing
+        if not annealing.steps:
+            annealing = dataclasses.replace(annealing, steps=float(self.total_steps))
+        return dataclasses.replace(self.structured, objective=self.objective, annealing=annealing)
+
+    def variant(self, name: str) -> "StructuredRunSettings":
+        """One of the students to compare with."""
+        alone = dataclasses.replace(self, compare={}, seeds=1)
+        return changed(alone, self.compare[name], f"compare.{name}")
+
+    def of_teacher(
+        self, teacher: TeacherSettings, tags: tuple[str, ...], fold: int | None = None
+    ) -> TaggerRunSettings:
+        """The run that trains a teacher, or one of its folds.
+
+        Args:
+          teacher: Which.
+          tags: All that there are, as `TaggerRunSettings.tags`.
+          fold: The number of the fold that it does not see.
+        """
+        recipe, corpora = self.recipe, self.corpora
+        own = {field.name for field in dataclasses.fields(TeacherRecipe)} - {"train"}
+        without = {} if fold is None else {"without_fold": (fold, teacher.folds)}
+        train = recipe.train or {
+            name: spec for name, spec in corpora.train.items() if spec.get("labels", True)
+        }
+        parts: dict[str, Any] = {"zero_shot": {}}
+        for part, specs in (("train", train), ("dev", corpora.dev), ("test", corpora.test)):
+            parts[part] = {
+                name: {**spec, **without} if part == "train" else spec
+                for name, spec in specs.items()
+                if not teacher.languages or spec.get("language") in teacher.languages
+            }
+        if not parts["train"]:
+            raise ValueError(f"there is no labelled corpus of {list(teacher.languages)} to learn")
+        return TaggerRunSettings(
+            **{name: getattr(recipe, name) for name in own},
+            seed=self.seed,
+            task=self.task,
+            tags=tags,
+            scheme=self.scheme,
+            mesh=self.mesh,
+            keep_checkpoints=self.keep_checkpoints,
+            corpora=dataclasses.replace(corpora, **parts),
+        )
+
+
+def changed(settings: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Settings with some fields changed, groups of fields by nested mappings."""
+    known = {field.name for field in dataclasses.fields(settings)}
+    new = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"{where}.{name} is unknown; there are {', '.join(sorted(known))}")
+        before = getattr(settings, name)
+        if dataclasses.is_dataclass(before) and isinstance(value, Mapping):
+            value = changed(before, value, f"{where}.{name}")
+        elif isinstance(before, float) and isinstance(value, int):
+            value = float(value)
+        elif isinstance(before, tuple) and isinstance(value, list):
+            value = tuple(value)
+        if type(value) is not type(before) and not isinstance(before, Mapping):
+            kind = type(before).__name__
+            raise ValueError(f"{where}.{name} must be {kind}, got {value!r}")
+        new[name] = value
+    return dataclasses.replace(settings, **new)
+
+
+def _is_name(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\\" not in name

@@ -1,0 +1,83 @@
+"""Taggers beside one another, against means and deviations computed plainly."""
+
+import statistics
+
+import numpy as np
+import pytest
+
+from mmkd_jax import evaluation
+from mmkd_jax.evaluation._comparison import comparison_table
+
+LANGUAGES = ("de", "tr", "zh")
+RANDOM = np.random.default_rng(0)
+
+
+def run(names):
+    return {
+        name: dict(zip(LANGUAGES, RANDOM.uniform(50, 90, 3).tolist(), strict=True))
+        for name in names
+    }
+
+
+RUNS = [run(("student", "kl_T2", "baseline", "teachers")) for _ in range(4)]
+
+
+def mean(scores):
+    return statistics.fmean(scores.values())
+
+
+def test_means_deviations_and_paired_gains():
+    found = evaluation.comparison(RUNS)
+    assert list(found["rows"]) == ["teachers", "baseline", "student", "kl_T2"]
+    for name, row in found["rows"].items():
+        macro = [mean(run[name]) for run in RUNS]
+        np.testing.assert_allclose(row["macro"], statistics.fmean(macro))
+        np.testing.assert_allclose(row["deviation"], statistics.stdev(macro))
+        if name == "baseline":
+            assert "gain" not in row
+            continue
+        gains = [mean(run[name]) - mean(run["baseline"]) for run in RUNS]
+        np.testing.assert_allclose(row["gain"], statistics.fmean(gains))
+        np.testing.assert_allclose(row["gain_error"], statistics.stdev(gains) / 2)
+    for name in ("teachers", "baseline", "student"):
+        assert found[name] == found["rows"][name]["macro"]
+    for code in LANGUAGES:
+        for name, score in found["languages"][code].items():
+            np.testing.assert_allclose(score, statistics.fmean(run[name][code] for run in RUNS))
+
+
+def test_one_run_has_no_deviation_and_no_baseline_no_gain():
+    found = evaluation.comparison([{"student": {"de": 80.0}}])
+    assert found["rows"] == {"student": {"macro": 80.0, "deviation": None}}
+    assert found["student"] == 80.0 and "baseline" not in found
+    assert "±" not in comparison_table(found)
+
+
+def test_only_languages_and_taggers_that_all_have_are_compared():
+    one = {"student": {"de": 80.0, "tr": 60.0}, "teachers": {"de": 90.0}, "late": {"de": 1.0}}
+    other = {"student": {"de": 82.0, "tr": 60.0}, "teachers": {"de": 90.0}}
+    found = evaluation.comparison([one, other])
+    assert list(found["languages"]) == ["de"] and list(found["rows"]) == ["teachers", "student"]
+    assert found["student"] == 81.0
+    nothing = evaluation.comparison([{"student": {"de": 1.0}, "baseline": {"tr": 1.0}}])
+    assert nothing == {"languages": {}, "rows": {}}
+
+
+def test_seeds_are_compared_run_by_run():
+    results = [
+        {"tagging": {"metric": "f1", **evaluation.comparison([run]), "runs": [run]}} for run in RUNS
+    ]
+    together = evaluation.over_seeds(results)["tagging"]
+    expected = evaluation.comparison(RUNS)
+    assert {name: together[name] for name in expected} == expected
+    assert together["runs"] == RUNS
+    assert evaluation.task_table({"tagging": together}) == comparison_table(expected)
+
+
+@pytest.mark.parametrize("name", ["teachers", "baseline", "student", "kl_T2"])
+def test_the_table_has_a_line_a_tagger(name):
+    lines = comparison_table(evaluation.comparison(RUNS)).splitlines()
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    row = evaluation.comparison(RUNS)["rows"][name]
+    assert f"{row['macro']:.2f} ± {row['deviation']:.2f}" in line
+    assert (f"{row.get('gain', 0):+.2f} ± " in line) == (name != "baseline")

@@ -1,0 +1,173 @@
+"""What a config of a student says of its teachers and of the students beside it."""
+
+import dataclasses
+import importlib.util
+import json
+
+import pytest
+
+from mmkd_jax import config, data
+from mmkd_jax.runs import RUNS, StructuredRunSettings, TeacherSettings
+from mmkd_jax.runs._teachers import models_of
+from tests.programs.runs import ROOT
+
+
+def of_file(name, arg=""):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(arg)
+
+
+def small(**changes):
+    """The fields of the smallest config."""
+    fields = of_file("structured", "runlocal").to_dict()
+    return fields | changes
+
+
+@pytest.mark.parametrize(
+    ("name", "arg"),
+    [
+        ("structured_quickstart", ""),
+        *(("structured", arg) for arg in ("", "softmax", "sweep", "runlocal")),
+        *(("structured_paper", arg) for arg in ("conll", "wikiann", "semeval", "ud")),
+        *(("structured_paper", arg) for arg in ("conll,finetuned", "ud,runlocal")),
+    ],
+)
+def test_configs_can_be_read_and_written(name, arg):
+    settings = config.read(of_file(name, arg))
+    assert config.read(json.loads(json.dumps(config.to_dict(settings)))) == settings
+    assert settings.distillation.weights
+    for variant in settings.compare:
+        settings.variant(variant)
+
+
+def test_the_issue_s_spelling_works():
+    fields = of_file("structured", "runlocal")
+    fields.objective = "0.5*posterior + 0.5*weighted_top_k"
+    assert config.read(fields).distillation.weights == {"posterior": 0.5, "weighted_top_k": 0.5}
+    fields.structured.objective = "kl"
+    with pytest.raises(config.ConfigError, match="write objective = 'kl'"):
+        config.read(fields)
+
+
+def test_annealing_takes_the_whole_run_unless_it_says_otherwise():
+    settings = config.read(small(total_steps=70))
+    assert settings.distillation.annealing.steps == 70
+    fields = small()
+    fields["structured"]["annealing"]["steps"] = 30
+    assert config.read(fields).distillation.annealing.steps == 30
+
+
+def test_students_to_compare_with_differ_in_what_is_said():
+    rows = {
+        "baseline": {"objective": "nll"},
+        "hot": {"structured": {"temperature": 4, "annealing": {"floor": 0.5}}},
+    }
+    settings = config.read(small(compare=rows, seeds=3))
+    baseline, hot = (settings.variant(name) for name in rows)
+    assert baseline.objective == "nll" and not baseline.distillation.weights
+    assert hot.structured.temperature == 4.0 and hot.structured.annealing.floor == 0.5
+    for variant in (baseline, hot):
+        assert variant.seeds == 1 and not variant.compare
+        same = dataclasses.replace(
+            variant,
+            objective=settings.objective,
+            structured=settings.structured,
+            compare=settings.compare,
+            seeds=3,
+        )
+        assert same == settings
+
+
+def test_a_teacher_is_made_by_the_recipe_from_what_it_teaches():
+    settings = config.read(small(seed=7))
+    teacher = settings.of_teacher(settings.teachers["de"], ("NOUN", "VERB"))
+    assert teacher.tags == ("NOUN", "VERB") and teacher.seed == 7
+    assert teacher.tagger == settings.recipe.tagger != settings.tagger
+    assert [spec["language"] for spec in teacher.corpora.train.values()] == ["de"]
+    assert [spec["language"] for spec in teacher.corpora.test.values()] == ["de"]
+    assert teacher.structured.objective == "nll"
+    everyone = settings.of_teacher(TeacherSettings(), ())
+    assert [spec["language"] for spec in everyone.corpora.train.values()] == ["de", "tr"]
+
+
+def test_a_fold_leaves_out_what_it_will_teach():
+    settings = config.read(small())
+    folds = dataclasses.replace(settings.teachers["tr"], folds=4)
+    corpora = settings.of_teacher(folds, (), fold=3).corpora
+    assert [spec["without_fold"] for spec in corpora.train.values()] == [(3, 4)]
+    assert not any("without_fold" in spec for spec in corpora.test.values())
+
+
+def test_nobody_is_taught_by_a_teacher_that_has_learned_from_it(tmp_path):
+    settings = config.read(small())
+    teachers = dict(settings.teachers) | {"tr": TeacherSettings(languages=("tr",), folds=3)}
+    settings = dataclasses.replace(settings, teachers=teachers)
+    found = [model for model in models_of(settings, tmp_path) if model.settings.folds > 1]
+    assert [model.name for model in found] == ["tr-0", "tr-1", "tr-2"]
+    sources = data.open_tagged(settings.corpora.train)
+    everything = [sentence for source in sources for sentence in source.sentences()]
+    heard = []
+    for model in found:
+        corpora = settings.of_teacher(model.settings, (), model.fold).corpora
+        learned = {
+            s.words for source in data.open_tagged(corpora.train) for s in source.sentences()
+        }
+        taught = [sentence for sentence in everything if model.teaches(sentence)]
+        assert learned and not any(sentence.words in learned for sentence in taught)
+        heard += taught
+    assert sorted(heard) == sorted(each for each in everything if each.language == "tr")
+
+
+def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
+    fields = small()
+    fields["corpora"]["train"]["more"] = {
+        "reader": "sample",
+        "language": "de",
+        "labels": False,
+    }
+    settings = config.read(fields)
+    assert list(settings.of_teacher(settings.teachers["de"], ()).corpora.train) == ["ud_de"]
+    fields["recipe"]["train"] = {"all": {"reader": "sample", "language": "de"}}
+    settings = config.read(fields)
+    assert list(settings.of_teacher(settings.teachers["de"], ()).corpora.train) == ["all"]
+    with pytest.raises(ValueError, match=r"no labelled corpus of \['tr'\]"):
+        settings.of_teacher(settings.teachers["tr"], ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teachers": {}}, "needs teachers, and there are none"),
+        ({"objective": "posterio"}, "objective must be nll"),
+        ({"shards": 0}, "shards must be at least 1"),
+        ({"compare": {"a/b": {}}}, "names become those of folders"),
+        ({"compare": {"student": {}}}, "must not name a row student"),
+        ({"compare": {"x": {"objectiv": "kl"}}}, r"compare\.x\.objectiv is unknown"),
+        (
+            {"compare": {"x": {"structured": {"paths": "ten"}}}},
+            r"compare\.x\.structured\.paths must",
+        ),
+        ({"teachers": {"de": {"foldr": "x"}}}, r"config\.teachers\.de\.foldr is unknown; did you"),
+        ({"teachers": {"de": {"folds": 2, "folder": "x"}}}, "folds must be 1"),
+    ],
+)
+def test_mistakes_are_named(changes, message):
+    with pytest.raises(config.ConfigError, match=message):
+        config.read(small(**changes))
+
+
+def test_shapes_are_known_from_the_settings_alone():
+    from mmkd_jax import training
+
+    fields = small(tags=["NOUN", "VERB", "DET"])
+    fields["teachers"]["both"] = {"weight": 2.0}
+    settings = config.read(fields)
+    mesh = training.make_mesh(settings.mesh)
+    shapes = RUNS["structured"].abstract(settings, mesh)
+    rows, words = shapes.batch.tags.shape
+    assert shapes.batch.teachers.shape == (rows, 2)
+    assert shapes.batch.teacher_emissions.shape == (rows, 2, words, 3)
+    assert shapes.frozen["teachers"]["transitions"].shape == (3, 3, 3)
+    assert isinstance(settings, StructuredRunSettings)
