@@ -1,5 +1,6 @@
 """Tasks that models are measured by, and what is said of the result."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -36,13 +37,13 @@ class Task(NamedTuple):
 
 def tagging(model: str, specs: Specs, root: str, options: Options) -> dict[str, Any]:
     """F1 of spans, or accuracy of tags."""
-    del options
     from mmkd_jax import data, evaluation, inference
 
     tagger = inference.load_tagger(model)
     corpora: dict[str, list] = {}
     for source in data.open_tagged(specs, root or "."):
-        corpora.setdefault(source.language, []).extend(source.sentences())
+        some = itertools.islice(source.sentences(), options.limit or None)
+        corpora.setdefault(source.language, []).extend(some)
     of_spans = tagger.config.tags.scheme is not None
     found = evaluation.tagging_scores(tagger.tag, dict(sorted(corpora.items())), of_spans)
     found.pop("macro")
