@@ -37,14 +37,16 @@ et al. 2020), whose learning rates, epochs and lengths are the ones below.
 import dataclasses
 
 from mmkd_jax.config import defaults
+from mmkd_jax.data import UPOS
 from mmkd_jax.evaluation import TEXT_TASKS
 from mmkd_jax.runs import ModelSettings
 
-# Learning rate, epochs, subwords a row, batch.
+# Learning rate, epochs, subwords a row, batch; and examples, in English, for planning: how many
+# steps the epochs are is known once the files are read.
 _USUAL = {
-    "xnli": (2e-5, 5.0, 128, 32),
-    "paws_x": (2e-5, 5.0, 128, 32),
-    "xquad": (3e-5, 3.0, 384, 32),
+    "xnli": (2e-5, 5.0, 128, 32, 392_702),
+    "paws_x": (2e-5, 5.0, 128, 32, 49_401),
+    "xquad": (3e-5, 3.0, 384, 32, 87_599),
 }
 
 
@@ -56,7 +58,8 @@ def get_config(arg: str = ""):
     task = TEXT_TASKS[chosen["task"]]
     config = defaults("finetune")
     config.task = task.name
-    rate, config.epochs, config.texts.max_length, config.batch_size = _USUAL[task.name]
+    rate, config.epochs, config.texts.max_length, config.batch_size, examples = _USUAL[task.name]
+    config.total_steps = round(config.epochs * examples / config.batch_size)
     config.optimizer.learning_rate = rate
     config.optimizer.reference_batch = 0
     config.optimizer.warmup = 0.1
@@ -117,6 +120,7 @@ def _tagger(chosen: dict[str, str]):
     train = _languages(chosen.get("train", "en"), languages)
     test = _languages(chosen.get("test", "all"), languages)
     config.task = task
+    config.tags = UPOS.names if task == "pos" else ("LOC", "ORG", "PER")
     encoder = ModelSettings(source="bert-base-multilingual-cased")
     config.tagger.encoder = dataclasses.asdict(encoder)
     config.tagger.recurrent = None

@@ -1,5 +1,6 @@
 """What `evaluate` measures of encoders, and of models that were fine-tuned on texts."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,15 +128,19 @@ def _layers(encoder: Any, teacher: Any, pairs: Pairs) -> dict[str, list[float]]:
     """
     from mmkd_jax import evaluation, inference
 
+    @functools.cache
+    def of_english(model: Any, sentences: tuple[str, ...]) -> np.ndarray:
+        return inference.layer_vectors(model, sentences)  # often the same for all languages
+
     like = evaluation.representation_similarity
     with_english, with_teacher = [], []
     for rows in pairs.values():
-        english, others = map(list, zip(*rows[:_OF_LAYERS], strict=True))
+        english, others = zip(*rows[:_OF_LAYERS], strict=True)
         theirs = inference.layer_vectors(encoder, others)
-        ours = inference.layer_vectors(encoder, english)
+        ours = of_english(encoder, english)
         with_english.append([like(*both) for both in zip(ours, theirs, strict=True)])
         if teacher is not None:
-            taught = inference.layer_vectors(teacher, english)[-1]
+            taught = of_english(teacher, english)[-1]
             with_teacher.append([like(taught, layer) for layer in theirs])
     found = {"English": with_english} | ({"teacher": with_teacher} if with_teacher else {})
     return {name: (100 * np.mean(rows, axis=0)).tolist() for name, rows in found.items()}

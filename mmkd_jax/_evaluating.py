@@ -1,5 +1,6 @@
 """Tasks that models are measured by, and what is said of the result."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -36,13 +37,13 @@ class Task(NamedTuple):
 
 def tagging(model: str, specs: Specs, root: str, options: Options) -> dict[str, Any]:
     """F1 of spans, or accuracy of tags."""
-    del options
     from mmkd_jax import data, evaluation, inference
 
     tagger = inference.load_tagger(model)
     corpora: dict[str, list] = {}
     for source in data.open_tagged(specs, root or "."):
-        corpora.setdefault(source.language, []).extend(source.sentences())
+        some = itertools.islice(source.sentences(), options.limit or None)
+        corpora.setdefault(source.language, []).extend(some)
     of_spans = tagger.config.tags.scheme is not None
     found = evaluation.tagging_scores(tagger.tag, dict(sorted(corpora.items())), of_spans)
     found.pop("macro")
@@ -106,24 +107,10 @@ def evaluate(
 
 
 def report(scores: Mapping[str, Any]) -> str:
-    """The scores for a terminal, rounded: as Markdown where there are several a language."""
+    """The scores as Markdown, rounded."""
     from mmkd_jax import evaluation
 
-    if scores["task"] == "tagging":
-        return table(scores)
     parts = [evaluation.task_table({scores["task"]: scores})]
     if "layers" in scores:
         parts.append(layers_table(scores["layers"]))
     return "\n\n".join(parts)
-
-
-def table(scores: Mapping[str, Any]) -> str:
-    """The scores as plain text, rounded."""
-    rows = [(scores["metric"], "")]
-    for label, group in (("", scores), ("zero-shot ", scores.get("zero_shot", {}))):
-        languages = group.get("languages", {})
-        rows += [(label + language, f"{score:.2f}") for language, score in languages.items()]
-        if languages:
-            rows.append((label + "macro", f"{group['macro']:.2f}"))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {score:>6}".rstrip() for name, score in rows)

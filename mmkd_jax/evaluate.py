@@ -37,7 +37,7 @@ from mmkd_jax._evaluating import NONE, TASKS, Options, evaluate, report
 from mmkd_jax._json import read_json
 from mmkd_jax._program import messages, start
 
-_MODEL = flags.DEFINE_string("model", None, "A folder: what a run has exported.")
+_MODEL = flags.DEFINE_string("model", None, "A folder, or for encoders an id of the hub.")
 _TASK = flags.DEFINE_string("task", None, "What is measured; see above.")
 _CONFIG = config_flags.DEFINE_config_file("config", None, "A file of configs/.", lock_config=True)
 _CORPORA = flags.DEFINE_string("corpora", None, "A json file of descriptions of corpora.")

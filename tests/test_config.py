@@ -5,9 +5,12 @@ import json
 import re
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from mmkd_jax import config
+from mmkd_jax.runs import RUNS
 from mmkd_jax.training import MeshSettings, make_mesh
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +96,16 @@ def test_mistakes_say_what_was_meant(name, value, message):
 def test_a_config_file_cannot_add_fields():
     with pytest.raises(AttributeError, match="batchsize"):
         pulse().batchsize = 3
+
+
+@pytest.mark.parametrize("task", ["xnli", "xquad", "ner", "pos"])
+def test_a_step_of_fine_tuning_is_known_from_its_config_alone(task):
+    settings = config.read(from_file(ROOT / "configs" / "finetune.py", f"task={task}")[1])
+    mesh = make_mesh(MeshSettings(data=2, fsdp=2, model=2))
+    found = RUNS[settings.method].abstract(settings, mesh)
+    assert found.batch.ids.shape[1] == (384 if task == "xquad" else 128)
+    assert found.state.params["encoder"]["embeddings"]["words"].shape[1] == 768
+    assert found.method.flops(jax.tree.map(lambda leaf: np.ones(leaf.shape), found.batch)) > 0
 
 
 @pytest.mark.parametrize("name", ["mmkd", "mmkd_xlmr", "pulse"])

@@ -87,24 +87,43 @@ def task_table(results: Mapping[str, Any]) -> str:
     Args:
       results: What ``results.json`` holds. Entries without "metric" are passed over.
     """
-    tables = [
-        comparison_table(task) if task.get("rows") else _table(str(name), task)
-        for name, value in results.items()
-        if (task := mapping(value)).get("metric") and mapping(task.get("languages"))
-    ]
+    tables = []
+    for name, value in results.items():
+        task = mapping(value)
+        if "metric" not in task:
+            continue
+        if task.get("rows"):
+            tables.append(comparison_table(task))
+            continue
+        # A tagger's languages stand in groups: those of its training, and zero-shot ones.
+        parts = {f"{name} {part}": mapping(group) for part, group in task.items()}
+        for label, group in {str(name): task, **parts}.items():
+            if mapping(group.get("languages")):
+                tables.append(_table(label, _by_metric(group, task["metric"]), task["metric"]))
     return "\n\n".join(tables)
 
 
-def _table(name: str, task: dict[str, Any]) -> str:
+def _by_metric(group: dict[str, Any], metric: str) -> dict[str, Any]:
+    """The same, where languages have one number each, with its name."""
+    languages, deviations = group["languages"], mapping(group.get("languages_deviation"))
+    if all(isinstance(scores, Mapping) for scores in languages.values()):
+        return group
+    named = {
+        code: {metric: score} | ({_DEVIATION: deviations[code]} if code in deviations else {})
+        for code, score in languages.items()
+    }
+    return group | {"languages": named} | ({metric: group["macro"]} if "macro" in group else {})
+
+
+def _table(name: str, task: dict[str, Any], metric: str) -> str:
     languages = mapping(task["languages"])
     every = dict.fromkeys(key for row in languages.values() for key in mapping(row))
-    metrics = sorted(set(every) - {_DEVIATION}, key=[task["metric"], *every].index)
+    metrics = sorted(set(every) - {_DEVIATION}, key=[metric, *every].index)
     rows = [[name, "mean", *languages], ["---"] * (len(languages) + 2)]
-    for metric in metrics:
+    for each in metrics:
         of = [task, *languages.values()]
         # The deviation is that of the metric that counts.
-        marked = metric == task["metric"]
-        rows.append([metric, *(_cell(mapping(each), metric, marked) for each in of)])
+        rows.append([each, *(_cell(mapping(scores), each, each == metric) for scores in of)])
     known = TEXT_TASKS.get(name)
     if known is not None:
         beside = f"{LITERATURE}, {len(known.languages)} languages, {known.baseline_metric}"

@@ -103,6 +103,7 @@ class FineTuneRun(Run):
             ),
             evaluate=self._evaluate(model, dev) if dev else None,
             best="dev/mean" if dev else None,
+            ends_with_best=bool(dev) and settings.keep_best,
             total_steps=settings.total_steps,
         )
 

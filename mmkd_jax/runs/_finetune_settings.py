@@ -58,6 +58,8 @@ class FineTuneRunSettings(RunSettings):
       model: A folder or an id of the Hugging Face hub.
       encoder: How it is computed.
       texts: What is learned from.
+      keep_best: Whether the state with the best score on the development texts is the result, and
+        not the last.
       epochs: How often each row of the training texts comes; 0 for as long as `total_steps` says.
     """
 
@@ -66,6 +68,7 @@ class FineTuneRunSettings(RunSettings):
     model: str = "bert-base-multilingual-cased"
     encoder: ComputingSettings = ComputingSettings()
     texts: TextSettings = TextSettings()
+    keep_best: bool = True
     epochs: float = 3.0
 
     def __post_init__(self):

@@ -58,6 +58,11 @@ def test_the_table():
         "| mBERT, zero-shot (XTREME, Hu et al. 2020), 11 languages, squad_f1 | 64.5 | | |",
     ]
     assert evaluation.task_table({"retrieval": found["retrieval"], "odd": 3}) == ""
+    assert evaluation.task_table({"tagging": found["tagging"]}).splitlines() == [
+        "| tagging test | mean | en | de |",
+        "|---|---|---|---|",
+        "| f1 | 71.0 ± 1.4 | 82.0 ± 2.8 | 60.0 ± 0.0 |",
+    ]
 
 
 def test_the_metric_that_counts_comes_first_and_gaps_are_dashes():
