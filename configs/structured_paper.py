@@ -44,9 +44,9 @@ _UD = {
 _STEPS = {"conll": 620, "wikiann": 250, "semeval": 80, "ud": 450}  # an epoch, about
 
 
-def get_config(arg: str = "conll"):
-    """A task, and options after a comma."""
-    task, *options = arg.split(",")
+def get_config(arg: str = ""):
+    """A task, conll if not given, and options after a comma."""
+    task, *options = (arg or "conll").split(",")
     if task not in _TASKS or set(options) - {"finetuned", "runlocal"}:
         raise ValueError(
             f"name one of {', '.join(_TASKS)}, and after a comma finetuned or runlocal; got {arg!r}"
