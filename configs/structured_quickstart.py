@@ -9,6 +9,7 @@ they were labels. All of it three times, with other seeds.
 """
 
 from mmkd_jax.config import defaults
+from mmkd_jax.data import UPOS
 
 _LANGUAGES = ("de", "en")
 _LABELLED = 0.25
@@ -45,14 +46,8 @@ def get_config(arg: str = ""):
     }
     corpora.test = {f"{code}_test": _sample(code, split="test") for code in _LANGUAGES}
     config.recipe.train = {f"{code}_all": _sample(code) for code in _LANGUAGES}
-    config.tags = _TAGS
+    config.tags = UPOS.names
     return config
-
-
-_TAGS = (
-    *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN"),
-    *("PUNCT", "SCONJ", "SYM", "VERB", "X"),
-)
 
 
 def _sample(code: str, split: str = "train", **more) -> dict:

@@ -28,6 +28,7 @@ measured by benchmarks/structured.py.
 """
 
 from mmkd_jax.config import defaults
+from mmkd_jax.data import UPOS
 
 _UD = {
     **{"af": "af_afribooms", "de": "de_gsd", "en": "en_ewt", "es": "es_gsd", "fr": "fr_gsd"},
@@ -38,10 +39,6 @@ _UNER = {
     **{"da": "da_ddt", "en": "en_ewt", "hr": "hr_set", "pt": "pt_bosque", "sk": "sk_snk"},
     **{"sr": "sr_set", "sv": "sv_talbanken", "zh": "zh_gsdsimp"},
 }
-_PARTS_OF_SPEECH = (
-    *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN"),
-    *("PUNCT", "SCONJ", "SYM", "VERB", "X"),
-)
 
 
 def get_config(arg: str = ""):
@@ -51,9 +48,7 @@ def get_config(arg: str = ""):
     zero_shot = [code for code in chosen.get("zero_shot", "").split("+") if code]
     config = defaults("tagger")
     config.task = task
-    config.tags = {"pos": _PARTS_OF_SPEECH, "ner": ("LOC", "ORG", "PER"), "aspects": ("ASPECT",)}[
-        task
-    ]
+    config.tags = {"pos": UPOS.names, "ner": ("LOC", "ORG", "PER"), "aspects": ("ASPECT",)}[task]
     config.batch_size = 2_048
     config.total_steps = 1_000
     config.log_every = 50

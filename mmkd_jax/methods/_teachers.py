@@ -73,6 +73,12 @@ class View:
     of_student: np.ndarray
     kind: Literal["same", "merged", "shared"]
 
+    @property
+    def splits_tags(self) -> bool:
+        """Whether one tag of the teacher is several of these."""
+        there = self.columns[self.columns != _ABSENT]
+        return len(np.unique(there)) < len(there)
+
 
 def view(teacher: Teacher, student: TagSet) -> View:
     """How a student of these tags sees this teacher.

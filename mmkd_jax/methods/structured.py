@@ -92,14 +92,17 @@ class StructuredSettings:
         for part in self.objective.split("+"):
             term = _TERM.fullmatch(part.strip())
             name = term[2] if term else part.strip()
-            if name not in OBJECTIVES and self.objective.strip() != "nll":
+            weight = float(term[1] or 1.0) if term else 0.0
+            if self.objective.strip() != "nll" and (name not in OBJECTIVES or not weight):
                 raise ValueError(
                     "objective must be nll, or one or a sum of "
-                    f"{', '.join(OBJECTIVES)}, such as 0.5*kl + 0.5*hard; got {self.objective!r}"
+                    f"{', '.join(OBJECTIVES)}, such as 0.5*kl + 0.5*hard, with weights above 0; "
+                    "what gold tags count beside it is annealing's 1 - λ. "
+                    f"Got {self.objective!r}"
                 )
             if name in found:
                 raise ValueError(f"objective must name {name} once, got {self.objective!r}")
-            found[name] = float(term[1] or 1.0)
+            found[name] = weight
         found.pop("nll", None)
         return found
 
@@ -135,14 +138,20 @@ class Structured:
         weights, annealing = self.settings.weights, self.settings.annealing
         if bool(weights) != bool(self.teachers):
             raise ValueError(
-                f"objective {self.settings.objective!r} needs teachers"
+                f"objective {self.settings.objective!r} needs teachers: name some, or take nll"
                 if weights
-                else 'objective "nll" has no use for teachers'
+                else 'objective "nll" has no use for teachers: name none, or take another objective'
             )
         if weights and annealing.kind != "constant" and not annealing.steps:
             raise ValueError("annealing.steps must be above 0, unless annealing.kind is constant")
         if "token" in weights and self.tagger.kind != "softmax":
             raise ValueError('"token" is for softmax students; for a CRF it is called emission')
+        split = any(each.splits_tags for each in self.teacher_views)
+        if split and (wrong := sorted({"emission", "token"} & set(weights))):
+            raise ValueError(
+                f"{', '.join(wrong)} compares tag by tag, and a teacher in BIO has no scores for "
+                "the tags of BIOES: take another objective, or a student in BIO"
+            )
         kinds = {each.kind for each in self.teacher_views}
         if "shared" in kinds and (wrong := sorted(set(weights) - {"posterior"})):
             raise ValueError(

@@ -14,7 +14,7 @@ from mmkd_jax.methods import AnnealingSettings, Method, Structured, StructuredSe
 from mmkd_jax.training import AccumulationSettings, TrainState, loss_of, make_step
 from tests.crf.enumerate import kl_divergence
 from tests.losses.chains import softmax
-from tests.methods.taggers import BIO, CONSTANT, GOLD, LENGTHS, POS, TAUGHT, World, tagger
+from tests.methods.taggers import BIO, BIOES, CONSTANT, GOLD, LENGTHS, POS, TAUGHT, World, tagger
 
 TEMPERATURE, PATHS, STEPS = 1.7, 4, 4
 TERMS = {
@@ -339,7 +339,8 @@ def test_a_frozen_encoder_is_not_trained():
     [
         ({"objective": "klm"}, "objective must be nll"),
         ({"objective": "kl + kl"}, "name kl once"),
-        ({"objective": "nll + kl"}, "objective must be nll"),
+        ({"objective": "nll + kl"}, "what gold tags count"),
+        ({"objective": "0*kl"}, "weights above 0"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"paths": 0}, "paths must be at least 1"),
         ({"confidence": 1.0}, "confidence must lie in"),
@@ -366,3 +367,11 @@ def test_what_does_not_go_together_is_refused():
         Structured(StructuredSettings(objective="kl"), tagger(), teachers)
     with pytest.raises(ValueError, match="softmax students"):
         Structured(StructuredSettings(objective="token", annealing=CONSTANT), tagger(), teachers)
+
+
+@pytest.mark.parametrize("objective", ["emission", "kl + emission"])
+def test_tag_by_tag_nothing_is_learned_from_tags_that_are_several_of_the_students(objective):
+    settings = StructuredSettings(objective=objective, annealing=CONSTANT)
+    with pytest.raises(ValueError, match="compares tag by tag"):
+        Structured(settings, tagger(BIOES), (Teacher(tags=BIO),))
+    assert Structured(settings, tagger(BIO), (Teacher(tags=BIO),)).teacher_tags == len(BIO)
