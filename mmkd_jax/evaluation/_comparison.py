@@ -64,7 +64,7 @@ def comparison_table(found: Mapping[str, Any]) -> str:
     """The means, deviations and gains as plain text, a tagger a line.
 
     Example:
-      >>> from mmkd_jax.evaluation import comparison
+      >>> from mmkd_jax.evaluation._comparison import comparison, comparison_table
       >>> runs = [{"student": {"de": 81.0, "tr": 77.0}, "baseline": {"de": 80.0, "tr": 76.0}}] * 2
       >>> print(comparison_table(comparison(runs)))
                     de      tr   macro           gain

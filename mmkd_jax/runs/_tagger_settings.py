@@ -129,16 +129,18 @@ class TaggerSettings:
     dropout: float = 0.0
 
     def __post_init__(self):
-        if self.encoder is None and self.recurrent is None:
-            raise ValueError("encoder and recurrent must not both be None")
-        recurrent = self.recurrent
-        if self.encoder is None and not (recurrent.words or recurrent.characters):
-            raise ValueError(
-                "recurrent.words or recurrent.characters must be true: without an encoder there is "
-                "nothing else to read"
-            )
         if self.encoder is not None and not self.encoder.source:
             raise ValueError("encoder.source must name a folder or an id of the hub")
+
+    def check(self) -> None:
+        """ValueError where there is nothing to read."""
+        if self.encoder is None and self.recurrent is None:
+            raise ValueError("tagger.encoder and tagger.recurrent must not both be None")
+        if self.encoder is None and not self.reads_words:
+            raise ValueError(
+                "tagger.recurrent.words or .characters must be true: without an encoder there is "
+                "nothing else to read"
+            )
 
     @property
     def reads_words(self) -> bool:
@@ -191,6 +193,7 @@ class TaggerRunSettings(RunSettings):
             encoder = dataclasses.replace(encoder, source=self.model)
             tagger = dataclasses.replace(self.tagger, encoder=encoder)
             object.__setattr__(self, "tagger", tagger)
+        self.tagger.check()
         if not self.corpora.train:
             raise ValueError("corpora.train is empty: name at least one corpus to learn from")
         if self.optimizer.plateau.is_used and not self.corpora.dev:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from mmkd_jax.data import (
     TaggedBatches,
     TaggedData,
     TaggedSentence,
+    WordVocabulary,
     plan_tagged,
     sample,
     tagged_batch,
@@ -159,9 +161,8 @@ def test_rows_of_all_processes_are_the_batch(processes):
     for step in range(whole.plan.steps(0) + 3):
         rows = [part(step) for part in parts]
         assert len({row.ids.shape for row in rows}) == 1
-        joined = type(rows[0])(*map(np.concatenate, zip(*rows, strict=True)))
-        for name, one, other in zip(joined._fields, joined, whole(step), strict=True):
-            np.testing.assert_array_equal(one, other, name)
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+        jax.tree.map(np.testing.assert_array_equal, joined, whole(step))
 
 
 def test_state_is_that_of_steps_and_sentences():
@@ -174,10 +175,57 @@ def test_state_is_that_of_steps_and_sentences():
         expected = next(batches)
     with Batches(tagged_batches()) as batches:
         batches.set_state(state)
-        for one, other in zip(next(batches), expected, strict=True):
-            np.testing.assert_array_equal(one, other)
+        jax.tree.map(np.testing.assert_array_equal, next(batches), expected)
         with pytest.raises(ValueError, match="state must come from a run of the same plan"):
             batches.set_state(Batches(tagged_batches(rows_multiple=4)).get_state())
+
+
+def word_vocabulary(**options):
+    rows = [sentence for group in given_sentences().values() for sentence in group]
+    return WordVocabulary.of_words((word for row in rows for word in row.words), **options)
+
+
+def test_words_and_characters_need_no_subwords():
+    vocabulary = word_vocabulary(longest=5)
+    data = tokenize_tagged(given_sentences(), TAGS, max_length=9, vocabulary=vocabulary)
+    rows = [sentence for group in given_sentences().values() for sentence in group]
+    np.testing.assert_array_equal(data.lengths, [[min(len(row.words), 9)] * 2 for row in rows])
+    assert data.cut == sum(max(len(row.words) - 9, 0) for row in rows) > 0
+    plan = plan_tagged(data.lengths, Sampling(data.languages), TOKENS)
+    batches = all_of_an_epoch(TaggedBatches(data, plan))
+    for batch in batches:
+        assert batch.words.size <= TOKENS
+        assert batch.ids is batch.mask is batch.word_of is batch.first is None
+        assert batch.characters.shape == (*batch.words.shape, 5)
+        for row, example in enumerate(batch.example.tolist()):
+            count = batch.lengths[row]
+            assert not batch.words[row, count:].any() and not batch.characters[row, count:].any()
+            words = rows[example].words[:count] if example >= 0 else ()
+            assert batch.words[row, :count].tolist() == vocabulary.encode_words(words).tolist()
+            for word, found in zip(words, batch.characters[row], strict=False):
+                expected = vocabulary.encode_characters([word])[0]
+                np.testing.assert_array_equal(found[found != 0], expected)
+    come = np.concatenate([batch.example for batch in batches])
+    np.testing.assert_array_equal(np.sort(come[come >= 0]), np.arange(70))
+
+
+def test_words_beside_subwords_are_the_same_words():
+    vocabulary = word_vocabulary()
+    data = tokenize_tagged(given_sentences(), TAGS, student(), 40, vocabulary)
+    plain = tokenised()
+    for name in ("ids", "word_of", "first", "tags"):
+        for one, other in zip(getattr(data, name), getattr(plain, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert [len(words) for words in data.words] == [len(tags) for tags in data.tags]
+
+
+def test_sentences_without_labels():
+    rows = [TaggedSentence(("ab", "cd"), ()), TaggedSentence(("ab",), ("B-A",))]
+    data = tokenize_tagged({"de": rows}, TAGS, student(), 40)
+    width = int(data.lengths[:, 1].max())
+    batch = tagged_batch(data, np.array([0, 1, -1]), 2, width, student())
+    assert batch.lengths.tolist() == [2, 1, 0]
+    assert batch.tags.tolist() == [[-1, -1], [TAGS.index("B-A"), -1], [-1, -1]]
 
 
 def test_sentences_without_words():
@@ -195,9 +243,18 @@ def test_sentences_without_words():
     ("make", "message"),
     [
         (lambda: tokenised(2), "max_length must be above 2, got 2"),
+        (lambda: tokenize_tagged(given_sentences(), TAGS), "there is nothing to read"),
         (
-            lambda: tokenize_tagged({"de": [TaggedSentence(("a",), ())]}, TAGS, student()),
-            "number 0 has 1 words and 0 tags",
+            lambda: tokenize_tagged(given_sentences(), TAGS, None, 0, word_vocabulary()),
+            "max_length must be above 0, got 0",
+        ),
+        (
+            lambda: tagged_batch(tokenised(), np.array([0]), 12, 60),
+            "tokenizer must be given for data in subwords, and only for these",
+        ),
+        (
+            lambda: tokenize_tagged({"de": [TaggedSentence(("a", "b"), ("O",))]}, TAGS, student()),
+            "number 0 has 2 words and 1 tags",
         ),
         (
             lambda: tokenize_tagged({"de": [TaggedSentence(("a",), ("X",))]}, TAGS, student()),

@@ -48,10 +48,10 @@ def test_tags_must_be_named():
     ("changes", "message"),
     [
         ({"corpora": {}}, "corpora.train is empty"),
-        ({"tagger": {"recurrent": None}}, "encoder and recurrent must not both be None"),
+        ({"tagger": {"recurrent": None}}, "tagger.encoder and tagger.recurrent must not both"),
         (
             {"tagger": {"recurrent": {"words": False, "characters": False}}},
-            "recurrent.words or recurrent.characters must be true",
+            "recurrent.words or .characters must be true",
         ),
         ({"task": "chunks"}, "config.task must be one of 'ner', 'pos', 'aspects', got 'chunks'"),
         ({"scheme": "BILOU"}, "config.scheme must be one of"),
