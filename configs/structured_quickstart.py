@@ -6,6 +6,10 @@ Parts of speech. A German and an English tagger learn from 120 sentences each. O
 both languages has labels for a quarter of them, and the rest as raw text, on which it hears its
 teachers. Baseline: the same student with the labels alone; hard: with its teachers' best tags as if
 they were labels. All of it three times, with other seeds.
+
+Time: 87 seconds of processor time without the row "hard", on two cores that were busy with other
+work; an idle machine is still to be measured. Result, accuracy on 40 sentences a language: teachers
+91.5 ± 1.4, baseline 66.7 ± 2.0, student 85.9 ± 0.4, which is 19.2 ± 0.9 above the baseline.
 """
 
 from mmkd_jax.config import defaults
