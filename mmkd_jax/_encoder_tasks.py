@@ -67,7 +67,7 @@ def agreement(model: str, specs: Specs, root: str, options: Options) -> dict[str
 
 
 def probe(model: str, specs: Specs, root: str, options: Options) -> dict[str, Any]:
-    """What an encoder is worth, in about a minute: see `evaluate`."""
+    """What an encoder is worth: see `evaluate`."""
     from mmkd_jax import data, evaluation, inference
 
     encoder = inference.load_encoder(model)

@@ -13,7 +13,7 @@ trained on are its zero-shot languages.
 
 Of encoders, on parallel sentences (without ``--config`` and ``--corpora`` on the sample corpus):
 
-probe        what a checkpoint is worth, in about a minute, before a long run: retrieval on a
+probe        what a checkpoint is worth, before a long run: retrieval on a
              sample; anisotropy, the mean cosine of different sentences; the share of unknown
              subwords; subwords a word; and by layer how far translations are alike as English
              sentences are, in the same layer and in the teacher's last one (linear CKA).

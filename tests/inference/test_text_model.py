@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
@@ -54,13 +55,18 @@ def text_model(folder):
     return make
 
 
+def one_row(rows, number, model):
+    batch = text_batch(rows, np.array([number]), 32, model.tokenizer)
+    return jax.tree.map(jnp.asarray, batch)
+
+
 def test_classes_are_those_of_each_pair_alone(text_model):
     model, _ = text_model("classes")
     found = model.classify(FIRST, SECOND, batch_size=4)
     nothing = np.zeros((11, 1), np.int32)
     rows = tokenize_texts(FIRST, SECOND, nothing, nothing[:, 0], model.tokenizer, 32)
     for number in range(11):
-        batch = text_batch(rows, np.array([number]), 32, model.tokenizer)
+        batch = one_row(rows, number, model)
         (alone,) = model.method.outputs(model.params, batch)
         np.testing.assert_allclose(found[number], alone[0], atol=1e-5)
     assert len(set(found.argmax(axis=1))) > 1
@@ -73,7 +79,7 @@ def test_answers_are_the_best_of_all_windows(text_model):
     rows = tokenize_questions(ASKED, np.zeros(2, int), model.tokenizer, 32, 8, 4)
     starts, ends = [], []
     for window in range(len(rows.rows)):
-        batch = text_batch(rows.rows, np.array([window]), 32, model.tokenizer)
+        batch = one_row(rows.rows, window, model)
         begin = rows.rows.second_begins[window]
         inside = slice(begin, begin + np.diff(rows.rows.second_at)[window, 0])
         one, two = model.method.outputs(model.params, batch)
