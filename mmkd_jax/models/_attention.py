@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmkd_jax.models._config import EncoderConfig
+from mmkd_jax.models._dropout import dropout
 
 # Below every score, and far from the end of float32: a row without any token to look at gets equal
 # weights, finite like their gradient.
@@ -20,7 +21,7 @@ def attend(
     key: Array,
     value: Array,
     mask: Array,
-    dropout: Array | None,
+    randomness: Array | None,
 ) -> Array:
     """``softmax(query keyᵀ / √K) value`` over the tokens that the mask allows.
 
@@ -30,14 +31,13 @@ def attend(
       key: ``[..., S, H, K]``.
       value: ``[..., S, H, K]``.
       mask: ``[..., S]`` booleans.
-      dropout: A key for dropout of the weights, or None.
+      randomness: A key for dropout of the weights, or None.
 
     Returns:
       ``[..., T, H, K]``.
     """
-    dropped = dropout is not None and config.attention_dropout > 0
     if config.attention == "cudnn":
-        if dropped:
+        if randomness is not None and config.attention_dropout > 0:
             raise ValueError(
                 "attention_dropout must be 0 in training with attention='cudnn', whose kernel "
                 f"has none, got {config.attention_dropout}"
@@ -48,10 +48,7 @@ def attend(
     scores = jnp.einsum("...thk,...shk->...hts", query, key, preferred_element_type=wide)
     scores += jnp.where(mask, 0.0, _NOT_A_TOKEN).astype(wide)[..., None, None, :]
     weights = softmax(scores).astype(value.dtype)
-    if dropped:
-        keep = 1 - config.attention_dropout
-        kept = jax.random.bernoulli(dropout, keep, weights.shape)
-        weights = jnp.where(kept, weights / keep, 0).astype(value.dtype)
+    weights = dropout(weights, config.attention_dropout, randomness)
     return jnp.einsum("...hts,...shk->...thk", weights, value)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmkd_jax.models._layer import dropout
+from mmkd_jax.models._dropout import dropout
 
 
 class Classifier(nn.Module):

@@ -95,7 +95,7 @@ class EncoderConfig:
     attention: Literal["xla", "cudnn"] = "xla"
     remat: Literal["none", "full", "dots"] = "none"
     scan_layers: bool = False
-    dropout_key: Literal["threefry2x32", "rbg"] = "threefry2x32"
+    dropout_key: Literal["threefry2x32", "rbg", "hash"] = "threefry2x32"
 
     def __post_init__(self):
         # jnp.bfloat16 and the like are welcome; what is stored compares and hashes by name.
@@ -126,7 +126,7 @@ class EncoderConfig:
             ("activation", tuple(ACTIVATIONS)),
             ("attention", ("xla", "cudnn")),
             ("remat", ("none", "full", "dots")),
-            ("dropout_key", ("threefry2x32", "rbg")),
+            ("dropout_key", ("threefry2x32", "rbg", "hash")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(

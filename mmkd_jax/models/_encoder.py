@@ -9,7 +9,9 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from mmkd_jax.models._config import EncoderConfig
-from mmkd_jax.models._layer import batched, dropout, layer, layer_norm
+from mmkd_jax.models._dropout import dropout
+from mmkd_jax.models._hash_key import HASH
+from mmkd_jax.models._layer import batched, layer, layer_norm
 from mmkd_jax.models._parameters import encoder_parameters, initialiser
 
 _POLICIES = {
@@ -137,7 +139,8 @@ def _dropout_key(config: EncoderConfig, key: Array) -> Array:
     """A key of the config's kind from one of any kind."""
     words = 4 if config.dropout_key == "rbg" else 2
     bits = jax.random.bits(key, (words,), jnp.uint32)
-    return jax.random.wrap_key_data(bits, impl=config.dropout_key)
+    impl = HASH if config.dropout_key == "hash" else config.dropout_key
+    return jax.random.wrap_key_data(bits, impl=impl)
 
 
 def _check(config: EncoderConfig, ids: Array, mask: Array, token_types: Array | None) -> None:

@@ -12,6 +12,7 @@ from jax import Array
 
 from mmkd_jax.models._attention import attend
 from mmkd_jax.models._config import ACTIVATIONS, EncoderConfig
+from mmkd_jax.models._dropout import dropout
 
 
 def layer(config: EncoderConfig, params: dict, x: Array, mask: Array, key: Array | None) -> Array:
@@ -72,14 +73,6 @@ def layer_norm(config: EncoderConfig, params: dict, x: Array) -> Array:
     normal = centred * jax.lax.rsqrt(variance + config.layer_norm_epsilon)
     scale, bias = (batched(params[name], x.ndim) for name in ("scale", "bias"))
     return (normal * scale + bias).astype(x.dtype)
-
-
-def dropout(x: Array, rate: float, key: Array | None) -> Array:
-    """Zeroes entries at random and scales up the others; as it was without a key."""
-    if key is None or rate == 0:
-        return x
-    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
-    return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)
 
 
 def batched(array: Array, rank: int) -> Array:

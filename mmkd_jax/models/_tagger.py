@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int
 from mmkd_jax import crf
 from mmkd_jax.crf import LinearChain
 from mmkd_jax.models._config import EncoderConfig
+from mmkd_jax.models._dropout import dropout
 from mmkd_jax.models._encoder import Encoder
-from mmkd_jax.models._layer import dropout
 from mmkd_jax.models._recurrent import RecurrentConfig, RecurrentEncoder
 from mmkd_jax.models._words import pool_words
 from mmkd_jax.tags import TagSet

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmkd_jax.models import _layer
+from mmkd_jax.models._dropout import dropout
 from tests.models import tiny
 
 
@@ -32,12 +33,12 @@ def test_a_dense_map_is_its_einsum():
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_dropout_keeps_the_mean_and_drops_at_its_rate(rate):
-    dropped = _layer.dropout(jnp.ones((100, 100)), rate, jax.random.key(0))
+    dropped = dropout(jnp.ones((100, 100)), rate, jax.random.key(0))
     np.testing.assert_allclose((dropped == 0).mean(), rate, atol=0.02)
     np.testing.assert_allclose(dropped.mean(), 1, atol=0.03)
 
 
 def test_dropout_is_nothing_without_key_or_rate():
     x = jnp.ones(3)
-    assert _layer.dropout(x, 0.5, None) is x
-    assert _layer.dropout(x, 0.0, jax.random.key(0)) is x
+    assert dropout(x, 0.5, None) is x
+    assert dropout(x, 0.0, jax.random.key(0)) is x
