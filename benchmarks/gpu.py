@@ -50,9 +50,7 @@ def step_rows(sizes: dict, seconds: float) -> list[Row]:
     device = {"cpu": "cpu", "gpu": "cuda"}[jax.default_backend()]
     pairs = gpu_batches.load()
     attention = {"attention": "cudnn"} if device == "cuda" else {}
-    method = setup.new_method(
-        sizes, dtype="bfloat16", attention_dropout=0.0, dropout_key="rbg", **attention
-    )
+    method = setup.new_method(sizes, dtype="bfloat16", attention_dropout=0.0, **attention)
     weights = setup.new_weights(method)
     peer = None
     if mmkd_step.can_run("equal"):

@@ -27,7 +27,6 @@ def get_config(arg: str = ""):
         model.source = ""
         model.sizes = _TINY
         model.vocabulary_size = pieces
-        model.dropout_key = "rbg"  # compiles in a quarter of the time
     config.mmkd.sentence_vector = "mean"
     config.mmkd.projection_hidden = 16
     config.mmkd.projection_width = 8

@@ -137,8 +137,7 @@ def _run(
 
 def _dropout_key(config: EncoderConfig, key: Array) -> Array:
     """A key of the config's kind from one of any kind."""
-    words = 4 if config.dropout_key == "rbg" else 2
-    bits = jax.random.bits(key, (words,), jnp.uint32)
+    bits = jax.random.bits(key, (2,), jnp.uint32)
     impl = HASH if config.dropout_key == "hash" else config.dropout_key
     return jax.random.wrap_key_data(bits, impl=impl)
 

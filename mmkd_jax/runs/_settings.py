@@ -30,7 +30,7 @@ class ComputingSettings:
       attention: "xla", or "cudnn" on a GPU.
       remat: What a backward pass computes anew: none, dots, full.
       scan_layers: Compiles one layer instead of all.
-      dropout_key: threefry2x32, or on few devices rbg.
+      dropout_key: hash, or threefry2x32 for JAX's own random bits.
     """
 
     dropout: float = 0.1
@@ -39,7 +39,7 @@ class ComputingSettings:
     attention: str = "xla"
     remat: str = "none"
     scan_layers: bool = False
-    dropout_key: str = "threefry2x32"
+    dropout_key: str = "hash"
 
     @property
     def computing(self) -> dict[str, Any]:
