@@ -20,6 +20,7 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(_CACHE / "hypothesis")
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 # Broadcasting between ranks hides wrong axes. Not an environment variable: README's examples run
 # as a reader runs them, without it.
@@ -39,3 +40,17 @@ hypothesis.settings.load_profile("everywhere_the_same" if os.environ.get("CI") e
 
 def pytest_report_header() -> str:
     return f"jax {jax.__version__} on {os.environ['JAX_PLATFORMS']}"
+
+
+# Each compiled program is several mappings of memory, of which Linux grants a process 65 530; with
+# none left, compilation ends in a segmentation fault.
+_MOST_MAPPINGS = 30_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_mappings():
+    """Forgets compiled programs before there are too many of them."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        jax.clear_caches()
