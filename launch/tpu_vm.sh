@@ -130,7 +130,7 @@ exit_code() { queue ssh '--command=cat ~/mmkd_jax/exit_code' 2>/dev/null || true
 
 finish() {
   if [[ -n $keep ]]; then
-    say "$name is kept, and costs; delete it with: $0 delete --name=$name --zone=$zone"
+    say "$name is kept, and costs; delete it with: launch/tpu_vm.sh delete --name=$name --zone=$zone"
   else
     delete
   fi

@@ -9,6 +9,7 @@ Submodules are loaded when they are first used, so that ``import mmkd_jax`` cost
 * ``mmkd_jax.losses``: the objectives, as pure functions.
 * ``mmkd_jax.methods``: what a training step computes.
 * ``mmkd_jax.models``: encoders and heads; Hugging Face checkpoints in and out.
+* ``mmkd_jax.planning``: what a step would cost on a TPU that is not there.
 * ``mmkd_jax.runs``: whole runs, from their settings.
 * ``mmkd_jax.tags``: tag sets, schemes such as BIO, and maps between tag sets.
 * ``mmkd_jax.training``: devices, state, step, loop, checkpoints.
@@ -20,8 +21,8 @@ from types import ModuleType
 from mmkd_jax._version import __version__
 
 _SUBMODULES = (
-    *("crf", "data", "evaluation", "inference", "losses", "methods", "models", "runs", "tags"),
-    "training",
+    *("crf", "data", "evaluation", "inference", "losses", "methods", "models", "planning"),
+    *("runs", "tags", "training"),
 )
 
 __all__ = ["__version__", *_SUBMODULES]

@@ -79,6 +79,6 @@ def test_the_program_probes_without_any_corpus(model, tmp_path):
     printed = run("evaluate", "--task=probe", f"--model={model}", "--limit=20", f"--out={out}")
     found = json.loads(out.read_text())
     assert set(found["languages"]) == set(sample.languages())
-    assert printed.startswith("| probe | mean |")
+    assert "| probe | mean |" in printed
     assert list(found["layers"]) == ["English"]
     assert 0 <= found["to_english"] <= 100

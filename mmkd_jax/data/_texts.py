@@ -93,7 +93,7 @@ def tokenize_texts(
     >>> of_class, of_language = np.array([[1], [0]]), np.array([0, 0])
     >>> data = tokenize_texts(["low", "lower"], ["lower", "low"], of_class, of_language, tokenizer)
     >>> data.lengths.tolist()
-    [[7], [7]]
+    [[9], [9]]
 
     Args:
       first: N texts.

@@ -166,7 +166,7 @@ def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]
         with open_bytes(path) as file:
             content = parsed(file.read())
     except Unreadable as error:
-        reading.unreadable(path, 1, error)
+        reading.unreadable(path, error.line, error)
         return
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
@@ -181,7 +181,7 @@ def _paragraphs(path: Path, reading: Reading) -> Iterator[tuple[str, str, list]]
             for paragraph in field(article, "paragraphs", list):
                 yield title, field(paragraph, "context", str), field(paragraph, "qas", list)
     except Unreadable as error:
-        reading.unreadable(path, 1, error)
+        reading.unreadable(path, error.line, error)
 
 
 def _question(values: Any, title: str, context: str, language: str) -> Question:

@@ -25,7 +25,7 @@ def parsed(text: str | bytes) -> Any:
     except UnicodeEncodeError:
         raise Unreadable(_BROKEN, "half a character, a lone surrogate") from None
     except ValueError as error:  # a number of thousands of digits, too
-        raise Unreadable(_BROKEN, str(error)) from None
+        raise Unreadable(_BROKEN, str(error), getattr(error, "lineno", 1)) from None
     except RecursionError:
         raise Unreadable(_BROKEN, "nested too deeply") from None
     return values

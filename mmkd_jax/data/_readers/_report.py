@@ -33,11 +33,17 @@ class ReadError(ValueError):
 
 
 class Unreadable(Exception):
-    """Raised by what sees only a piece of a file; the reader adds the place."""
+    """Raised by what sees only a piece of a file; the reader adds the place.
 
-    def __init__(self, kind: str, detail: str = ""):
+    Attributes:
+      kind: What is wrong.
+      detail: More about it.
+      line: Of the piece, from 1.
+    """
+
+    def __init__(self, kind: str, detail: str = "", line: int = 1):
         super().__init__(kind, detail)
-        self.kind, self.detail = kind, detail
+        self.kind, self.detail, self.line = kind, detail, line
 
 
 class Report:
