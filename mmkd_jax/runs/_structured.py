@@ -141,6 +141,12 @@ class StructuredRun(TaggerRun):
             return []
         return models_of(self.settings, self.prepared)
 
+    def _train(self) -> Sentences:
+        """What is learned from: everything, if there are teachers."""
+        if not self.settings.distillation.weights:
+            return super()._train()
+        return self._sentences(self.settings.corpora.train)
+
     def _tag_names(self) -> tuple[str, ...]:
         """As `TaggerRunSettings.tags`."""
         if self.settings.tags:

@@ -88,7 +88,7 @@ class TaggerRun(Run):
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
         settings = self.settings
-        train = self._sentences(settings.corpora.train)
+        train = self._train()
         tags = tag_set(settings, train.values())
         vocabulary, tokenizer = self._vocabulary(train), self._tokenizer()
         key = jax.random.key(settings.seed)
@@ -191,6 +191,20 @@ class TaggerRun(Run):
                 rows.append(sentence._replace(tags=tags))
         return dict(sorted(found.items()))
 
+    def _train(self) -> Sentences:
+        """What is learned from: sentences with labels, as there is nobody to teach the others."""
+        found = {
+            language: labelled
+            for language, rows in self._sentences(self.settings.corpora.train).items()
+            if (labelled := [row for row in rows if row.tags])
+        }
+        if not found:
+            raise ValueError(
+                "corpora.train must have sentences with labels, as nobody teaches the others: name "
+                "a labelled corpus, or an objective that learns from teachers"
+            )
+        return found
+
     def _vocabulary(self, train: Sentences) -> data.WordVocabulary | None:
         """The one that this run has begun with, or a new one."""
         if not self.settings.tagger.reads_words:
@@ -213,8 +227,7 @@ class TaggerRun(Run):
             return None
 
         def texts() -> Iterator[str]:
-            train = self._sentences(self.settings.corpora.train)
-            return (" ".join(row.words) for rows in train.values() for row in rows)
+            return (" ".join(row.words) for rows in self._train().values() for row in rows)
 
         return load_tokenizer(encoder, self.folder / "tokenizers" / "tagger", texts)
 
