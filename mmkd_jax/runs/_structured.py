@@ -96,7 +96,7 @@ class StructuredRun(TaggerRun):
             for model in self._models():
                 if not model.settings.folder:
                     found[f"teachers/{model.name}"] = settings.of_teacher(
-                        model.settings, tags, model.fold
+                        model.name, model.settings, tags, model.fold
                     )
         for name in settings.compare:
             found[f"compare/{name}"] = dataclasses.replace(
