@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mmkd_jax import data, evaluation, training
+from mmkd_jax import data, evaluation, inference, training
 from mmkd_jax.methods import Scores, Structured, Teacher
 from mmkd_jax.models import TaggerConfig
 from mmkd_jax.runs._settings import RunSettings
@@ -18,6 +19,7 @@ from mmkd_jax.runs._tagger import (
     Lesson,
     Sentences,
     TaggerRun,
+    Tags,
     abstract,
     tag_set,
     tagger_config,
@@ -185,15 +187,30 @@ class StructuredRun(TaggerRun):
         return Lesson(method, frozen, source)
 
     def _teachers_scores(self) -> dict[str, float]:
-        """Of each language, the mean score of its teachers on test, as far as it is known."""
+        """Of each language, the mean score of its teachers on test; on dev, without a test."""
+        corpora = self.settings.corpora
+        sentences = self._sentences(corpora.test or corpora.dev)
         found: dict[str, list[float]] = {}
         for model in self._models():
-            path = model.folder.parent / "results.json"
-            if path.exists():
-                for language, score in _languages(_results_of(path.parent)).items():
-                    if not model.settings.languages or language in model.settings.languages:
-                        found.setdefault(language, []).append(score)
+            languages = model.settings.languages or sentences
+            judged = {code: rows for code, rows in sentences.items() if code in languages}
+            for language, score in self._teacher_scores(model, judged).items():
+                found.setdefault(language, []).append(score)
         return {language: float(np.mean(some)) for language, some in sorted(found.items())}
+
+    def _teacher_scores(self, model: Model, judged: Sentences) -> dict[str, float]:
+        if not judged:
+            return {}
+        if not model.settings.folder:  # it was measured on these when it was trained
+            return _languages(_results_of(model.folder.parent))
+        tagger = inference.load_tagger(model.folder)
+        are_spans = tagger.config.tags.scheme is not None
+
+        def tag(sentences: list[Sequence[str]]) -> list[Tags]:
+            return [model.settings.named(tags, are_spans) for tags in tagger.tag(sentences)]
+
+        scores = self._score(tag, judged)
+        return {language: scores[language] for language in judged}
 
 
 def _most(settings: StructuredRunSettings) -> int:

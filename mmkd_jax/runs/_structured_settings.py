@@ -2,12 +2,12 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from mmkd_jax.methods import StructuredSettings, Teacher
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings, TaggerSettings
-from mmkd_jax.tags import TagSet
+from mmkd_jax.tags import TagSet, split
 from mmkd_jax.training import OptimizerSettings
 
 
@@ -51,6 +51,16 @@ class TeacherSettings:
         """What the method must know of it."""
         renamed = tuple(sorted(self.renamed.items()))
         return Teacher(tags=tags, weight=self.weight, renamed=renamed, partial=self.partial)
+
+    def named(self, tags: Sequence[str], are_spans: bool) -> tuple[str, ...]:
+        """Tags that it has given to a sentence, by the student's names."""
+        if not are_spans:
+            return tuple(self.renamed.get(tag) or tag for tag in tags)
+        found = []
+        for letter, kind in map(split, tags):
+            new = self.renamed.get(kind, kind) if kind else None
+            found.append("O" if new is None else f"{letter}-{new}")
+        return tuple(found)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

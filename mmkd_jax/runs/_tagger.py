@@ -1,7 +1,7 @@
 """A run of a tagger: from its settings to state, step and batches."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from mmkd_jax.tags import TagSet, convert
 
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
+Tags = tuple[str, ...]
 _ENCODER, _REST = range(2)  # what random numbers are for
 _NEXT = """
 The report:          {report}
@@ -155,7 +156,7 @@ class TaggerRun(Run):
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
                 sentences = self._sentences(specs)
-                found[name] = _by_language(self._score(tagger, sentences))
+                found[name] = _by_language(self._score(tagger.tag, sentences))
                 judged |= sentences
         judged = judged or self._sentences(corpora.dev)
         training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
@@ -297,15 +298,17 @@ class TaggerRun(Run):
 
         def evaluate(state: training.TrainState) -> dict[str, float]:
             tagger.params = training.local_copy(state.best_params)
-            found = self._score(tagger, dev)
+            found = self._score(tagger.tag, dev)
             tagger.params = None  # the memory is wanted for training
             return {f"dev/{name}": score for name, score in found.items()}
 
         return evaluate
 
-    def _score(self, tagger: inference.SentenceTagger, corpora: Sentences) -> dict[str, float]:
+    def _score(
+        self, tag: Callable[[list[Sequence[str]]], list[Tags]], corpora: Sentences
+    ) -> dict[str, float]:
         """In percent."""
-        found = evaluation.tagging_scores(tagger.tag, corpora, self._of_spans)
+        found = evaluation.tagging_scores(tag, corpora, self._of_spans)
         return {name: 100 * score for name, score in found.items()}
 
     def _tagger(self) -> inference.SentenceTagger:

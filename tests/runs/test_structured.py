@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from mmkd_jax import config, training
-from mmkd_jax.runs import RUNS
+from mmkd_jax import config, data, inference, training
+from mmkd_jax.models import RecurrentConfig, TaggerConfig
+from mmkd_jax.runs import RUNS, TeacherSettings
+from mmkd_jax.tags import TagSet
 from tests.runs.test_structured_settings import small
 
 
@@ -47,3 +49,35 @@ def test_nothing_can_be_learned_from_raw_text_alone(tmp_path):
         run.build(training.make_mesh(run.settings.mesh))
     taught = dataclasses.replace(run.settings, objective="kl")
     assert set(RUNS["structured"](taught, tmp_path)._train()) == {"de", "tr", "en"}
+
+
+class TaggerOf:
+    """Says the same of every sentence."""
+
+    def __init__(self, tags, config):
+        self.tags, self.config = tags, config
+
+    def tag(self, sentences):
+        return [tuple(self.tags * len(words))[: len(words)] for words in sentences]
+
+
+@pytest.mark.parametrize("renamed", [{}, {"noun": "NOUN"}])
+def test_teachers_from_folders_are_measured_on_this_run_s_own_test(tmp_path, monkeypatch, renamed):
+    teachers = {"any": {"folder": str(tmp_path / "elsewhere" / "student"), "renamed": renamed}}
+    run = run_of(tmp_path, LABELLED, teachers=teachers)
+    name = "noun" if renamed else "NOUN"
+    tagger = TaggerOf(
+        [name], TaggerConfig(TagSet([name, "VERB"]), recurrent=RecurrentConfig(words=1))
+    )
+    monkeypatch.setattr(inference, "load_tagger", lambda folder: tagger)
+    found = run._teachers_scores()
+    assert set(found) == {"de", "tr"}
+    for source in data.open_tagged(run.settings.corpora.test):
+        tags = [tag for sentence in source.sentences() for tag in sentence.tags]
+        assert found[source.language] == pytest.approx(100 * tags.count("NOUN") / len(tags))
+
+
+def test_spans_of_teachers_are_named_as_the_student_names_them():
+    teacher = TeacherSettings(renamed={"person": "PER", "event": None})
+    given = ("B-person", "I-person", "O", "B-event", "B-LOC")
+    assert teacher.named(given, are_spans=True) == ("B-PER", "I-PER", "O", "O", "B-LOC")
