@@ -24,6 +24,7 @@ from mmkd_jax.runs._tagger import (
     tag_set,
     tagger_config,
 )
+from mmkd_jax.runs._tagger_settings import TaggerRunSettings
 from mmkd_jax.runs._teachers import Model, ask, asked, models_of, outputs_of
 
 
@@ -83,6 +84,11 @@ class StructuredRun(TaggerRun):
     @classmethod
     def of_prepared(cls, settings: StructuredRunSettings, folder: Path) -> "StructuredRun":
         """The run that prepares into a folder, for others to read."""
+        if not settings.distillation.weights:
+            raise ValueError(
+                f"objective {settings.objective!r} has no teachers, so that there is nothing to "
+                "prepare: name an objective that has, such as kl"
+            )
         return cls(dataclasses.replace(settings, prepared="", compare={}, seeds=1), folder)
 
     @property
@@ -93,17 +99,19 @@ class StructuredRun(TaggerRun):
     def first(self) -> dict[str, RunSettings]:
         """Teachers, then students to compare with."""
         settings, found = self.settings, {}
-        if not settings.prepared:
-            tags = self._tag_names()
-            for model in self._models():
-                if not model.settings.folder:
-                    found[f"teachers/{model.name}"] = settings.of_teacher(
-                        model.name, model.settings, tags, model.fold
-                    )
+        teachers = self._trained_here()
+        if settings.prepared:
+            for name, one in teachers.items():
+                _check_prepared(self.prepared / "teachers" / name, one)
+        else:
+            found |= {f"teachers/{name}": one for name, one in teachers.items()}
+        ours = _needed(settings)
         for name in settings.compare:
-            found[f"compare/{name}"] = dataclasses.replace(
-                settings.variant(name), prepared=str(self.prepared)
-            )
+            variant = settings.variant(name)
+            if variant.prepared == settings.prepared:
+                same = all(ours.get(key) == value for key, value in _needed(variant).items())
+                variant = dataclasses.replace(variant, prepared=str(self.prepared) if same else "")
+            found[f"compare/{name}"] = variant
         return found
 
     def prepare(self, part: int = 0, parts: int = 1, beam: Any = ()) -> Path | None:
@@ -114,6 +122,11 @@ class StructuredRun(TaggerRun):
         """
         if beam:
             raise ValueError("--beam is for pairs: teachers run where there is an accelerator")
+        if parts > self.settings.shards:
+            raise ValueError(
+                f"--shard={part}/{parts} needs as many files as there are parts: set "
+                f"--config.shards={parts}, here and where it is trained, got {self.settings.shards}"
+            )
         sentences = _rows(self._sentences(self.settings.corpora.train))
         finished = [
             ask(model, asked(model, sentences, self.prepared, self.settings.shards), part, parts)
@@ -142,6 +155,15 @@ class StructuredRun(TaggerRun):
         if not self.settings.distillation.weights and not self.settings.compare:
             return []
         return models_of(self.settings, self.prepared)
+
+    def _trained_here(self) -> dict[str, TaggerRunSettings]:
+        """The runs of the teachers that come from no folder, by the teachers' names."""
+        models = [model for model in self._models() if not model.settings.folder]
+        tags = self._tag_names() if models else ()
+        return {
+            model.name: self.settings.of_teacher(model.name, model.settings, tags, model.fold)
+            for model in models
+        }
 
     def _train(self) -> Sentences:
         """What is learned from: everything, if there are teachers."""
@@ -211,6 +233,39 @@ class StructuredRun(TaggerRun):
 
         scores = self._score(tag, judged)
         return {language: scores[language] for language in judged}
+
+
+def _check_prepared(folder: Path, teacher: TaggerRunSettings) -> None:
+    """Whether a teacher is what it would be if it were trained now."""
+    from mmkd_jax import config  # it imports all runs, and so this file
+
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"{folder} holds no run of a teacher: prepare it (python -m mmkd_jax.prepare), or "
+            "leave prepared empty, and teachers are trained in the workdir"
+        )
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"{folder} holds no run of a teacher: prepare it (python -m mmkd_jax.prepare), or "
+            "leave prepared empty, and teachers are trained in the workdir"
+        )
+    # Students of many seeds may have the same teachers, and corpora may lie elsewhere by now.
+    may_change = (*teacher.may_change, "seed", "corpora.root")
+    training.compare_config(folder, config.to_dict(teacher), may_change)
+
+
+def _needed(settings: StructuredRunSettings) -> dict[str, tuple]:
+    """Of each model that a run learns from, what it and what it says depend on."""
+    if not settings.distillation.weights:
+        return {}
+    found, corpora = {}, settings.corpora
+    for model in models_of(settings, Path()):
+        teacher, trained = model.settings, None
+        if not teacher.folder:
+            trained = settings.of_teacher(model.name, teacher, settings.tags, model.fold)
+        asks = (teacher.folder, teacher.languages, teacher.folds)
+        found[model.name] = (*asks, settings.shards, corpora.root, corpora.train, trained)
+    return found
 
 
 def _most(settings: StructuredRunSettings) -> int:

@@ -102,11 +102,14 @@ class StructuredRunSettings(TaggerRunSettings):
       teachers: By name.
       recipe: How those are made that come from no folder, but for what each says itself.
       prepared: A folder of trained teachers and of what they say of the corpora
-        (`python -m mmkd_jax.prepare`); empty for the workdir, where they are made.
+        (`python -m mmkd_jax.prepare`), by this config, but for the seed; empty for the workdir,
+        where they are made.
       shards: Files of each teacher's outputs.
-      compare: Other students of the same teachers, trained first, each by its name and by the
+      compare: Other students, trained first, each by its name and by the
         fields in which it differs: ``{"baseline": {"objective": "nll"}}``. A sweep is many. Groups
         of fields are nested; what has names of its own, as teachers have, is given as a whole.
+        They have the same teachers, unless what is said changes these or what they are asked: then
+        there are others, in the folder of that student.
     """
 
     may_change: ClassVar[tuple[str, ...]] = (

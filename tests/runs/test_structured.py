@@ -51,6 +51,61 @@ def test_nothing_can_be_learned_from_raw_text_alone(tmp_path):
     assert set(RUNS["structured"](taught, tmp_path)._train()) == {"de", "tr", "en"}
 
 
+COMPARED = {
+    "baseline": {"objective": "nll"},
+    "hot": {"structured": {"temperature": 4}, "optimizer": {"learning_rate": 0.5}},
+    "small_teachers": {"recipe": {"tagger": {"recurrent": {"width": 3}}}},
+    "folds": {"teachers": {"de": {"languages": ["de"], "folds": 2}}},
+    "one": {"teachers": {"de": {"languages": ["de"], "weight": 2.0}}},
+    "less": {"corpora": {"train": LABELLED | {"de": sample("de", "held_out", limit=5)}}},
+}
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_students_share_teachers_unless_they_need_others(tmp_path, prepared):
+    run = run_of(tmp_path / "run", LABELLED, compare=COMPARED)
+    if prepared:
+        run = with_prepared(run, tmp_path / "there")
+    first = run.first()
+    teachers = [] if prepared else ["teachers/de", "teachers/tr"]
+    assert [*first] == teachers + [f"compare/{name}" for name in run.settings.compare]
+    shared = {name for name in COMPARED if first[f"compare/{name}"].prepared == str(run.prepared)}
+    assert shared == {"baseline", "hot", "one"}
+    assert not any(first[f"compare/{name}"].prepared for name in set(COMPARED) - shared)
+    of = {name: RUNS["structured"](first[f"compare/{name}"], tmp_path / name) for name in COMPARED}
+    assert [*of["folds"].first()] == ["teachers/de-0", "teachers/de-1"]
+    assert of["small_teachers"].first()["teachers/tr"].tagger.recurrent.width == 3
+
+
+def with_prepared(run, folder):
+    """The same with another seed, and teachers that are there already."""
+    for name, settings in RUNS["structured"].of_prepared(run.settings, folder).first().items():
+        training.Workdir(folder / name).check_config(config.to_dict(settings))
+    settings = dataclasses.replace(run.settings, prepared=str(folder), seed=5)
+    return dataclasses.replace(run, settings=settings)
+
+
+def test_prepared_teachers_are_those_that_this_config_would_train(tmp_path):
+    run = with_prepared(run_of(tmp_path / "run", LABELLED), tmp_path / "there")
+    assert run.first() == {}
+    recipe = dataclasses.replace(run.settings.recipe, total_steps=21)
+    other = dataclasses.replace(run.settings, recipe=recipe)
+    with pytest.raises(training.WorkdirError, match=r"(?s)teachers/de was.*total_steps: 20 → 21"):
+        RUNS["structured"](other, tmp_path).first()
+    other = dataclasses.replace(run.settings, prepared=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="teachers/de holds no run of a teacher"):
+        RUNS["structured"](other, tmp_path).first()
+
+
+def test_parts_without_work_are_refused(tmp_path):
+    run = run_of(tmp_path, LABELLED, shards=2)
+    with pytest.raises(ValueError, match=r"--shard=1/3 needs .* set --config.shards=3, here and"):
+        run.prepare(1, 3)
+    nothing = dataclasses.replace(run.settings, objective="nll")
+    with pytest.raises(ValueError, match="has no teachers, so that there is nothing to prepare"):
+        RUNS["structured"].of_prepared(nothing, tmp_path)
+
+
 class TaggerOf:
     """Says the same of every sentence."""
 
@@ -66,9 +121,8 @@ def test_teachers_from_folders_are_measured_on_this_run_s_own_test(tmp_path, mon
     teachers = {"any": {"folder": str(tmp_path / "elsewhere" / "student"), "renamed": renamed}}
     run = run_of(tmp_path, LABELLED, teachers=teachers)
     name = "noun" if renamed else "NOUN"
-    tagger = TaggerOf(
-        [name], TaggerConfig(TagSet([name, "VERB"]), recurrent=RecurrentConfig(words=1))
-    )
+    made_of = TaggerConfig(tags=TagSet([name, "VERB"]), recurrent=RecurrentConfig(words=1))
+    tagger = TaggerOf([name], made_of)
     monkeypatch.setattr(inference, "load_tagger", lambda folder: tagger)
     found = run._teachers_scores()
     assert set(found) == {"de", "tr"}
