@@ -64,6 +64,11 @@ def comparison(runs: Sequence[Run]) -> dict[str, Any]:
     return means | {"languages": by_language, "rows": rows}
 
 
+def compared(runs: Sequence[Run]) -> dict[str, Any]:
+    """The comparison, and under "runs" what it was made of."""
+    return comparison(runs) | {"runs": list(runs)}
+
+
 def _shared(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     """The languages that all of these have in all runs."""
     found = [set(run[name]) for run in runs for name in names]

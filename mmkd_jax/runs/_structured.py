@@ -141,13 +141,21 @@ class StructuredRun(TaggerRun):
     ) -> dict[str, Any]:
         """Writes what a finished run leaves; returns its results.json, in percent."""
         results = super().conclude(task, outcome, student)["tagging"]
-        rows = {"student": _languages(results)}
+        students = {"student": results}
+        for name in self.settings.compare:
+            students[name] = _results_of(self.folder / "compare" / name)
+        rows = {name: _languages(each) for name, each in students.items()}
         if teachers := self._teachers_scores():
             rows["teachers"] = teachers
-        for name in self.settings.compare:
-            rows[name] = _languages(_results_of(self.folder / "compare" / name))
-        runs = [rows]
-        return {"tagging": results | evaluation.comparison(runs) | {"runs": runs}}
+        found = results | evaluation.compared([rows])
+        if "zero_shot" in results:
+            foreign = {
+                name: each["zero_shot"]["languages"]
+                for name, each in students.items()
+                if "zero_shot" in each
+            }
+            found["zero_shot_compared"] = evaluation.compared([foreign])
+        return {"tagging": found}
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -239,11 +247,6 @@ def _check_prepared(folder: Path, teacher: TaggerRunSettings) -> None:
     """Whether a teacher is what it would be if it were trained now."""
     from mmkd_jax import config  # it imports all runs, and so this file
 
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(
-            f"{folder} holds no run of a teacher: prepare it (python -m mmkd_jax.prepare), or "
-            "leave prepared empty, and teachers are trained in the workdir"
-        )
     if not (folder / "config.json").exists():
         raise FileNotFoundError(
             f"{folder} holds no run of a teacher: prepare it (python -m mmkd_jax.prepare), or "

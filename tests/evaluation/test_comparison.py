@@ -106,6 +106,30 @@ def test_seeds_are_compared_run_by_run():
     assert evaluation.task_table({"tagging": together}) == comparison_table(expected)
 
 
+def test_zero_shot_languages_are_compared_and_printed_below():
+    foreign = [{name: {"xx": run[name]["de"]} for name in ("student", "baseline")} for run in RUNS]
+    results = [
+        {
+            "tagging": {
+                "metric": "f1",
+                "zero_shot": {"macro": other["student"]["xx"], "languages": other["student"]},
+                "zero_shot_compared": evaluation.compared([other]),
+                **evaluation.compared([run]),
+            }
+        }
+        for run, other in zip(RUNS, foreign, strict=True)
+    ]
+    together = evaluation.over_seeds(results)["tagging"]
+    assert together["zero_shot_compared"] == evaluation.compared(foreign)
+    np.testing.assert_allclose(
+        together["zero_shot"]["macro"], together["zero_shot_compared"]["student"]
+    )
+    tables = evaluation.task_table({"tagging": together}).split("\n\n")
+    expected = [evaluation.comparison(each) for each in (RUNS, foreign)]
+    first, second = map(comparison_table, expected)
+    assert tables == [first, f"Zero-shot:\n{second}"]
+
+
 @pytest.mark.parametrize("name", ["teachers", "baseline", "student", "kl_T2"])
 def test_the_table_has_a_line_a_tagger(name):
     lines = comparison_table(evaluation.comparison(RUNS)).splitlines()

@@ -9,6 +9,8 @@ import pytest
 from mmkd_jax import config, data, inference, training
 from mmkd_jax.models import RecurrentConfig, TaggerConfig
 from mmkd_jax.runs import RUNS, TeacherSettings
+from mmkd_jax.runs._tagger_shapes import drawn
+from mmkd_jax.runs._teachers import models_of
 from mmkd_jax.tags import TagSet
 from tests.runs.test_structured_settings import small
 
@@ -135,3 +137,39 @@ def test_spans_of_teachers_are_named_as_the_student_names_them():
     teacher = TeacherSettings(renamed={"person": "PER", "event": None})
     given = ("B-person", "I-person", "O", "B-event", "B-LOC")
     assert teacher.named(given, are_spans=True) == ("B-PER", "I-PER", "O", "O", "B-LOC")
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_each_sentence_comes_with_what_its_own_teacher_says_of_it(tmp_path, folds):
+    teachers = {"de": {"languages": ["de"], "folds": folds}, "tr": {"languages": ["tr"]}}
+    run = run_of(tmp_path, LABELLED | RAW, teachers=teachers)
+    words = [row.words for rows in run._train().values() for row in rows]
+    vocabulary = data.WordVocabulary.of_words((word for row in words for word in row), 1)
+    tags = TagSet(run.settings.tags)
+    told = {}
+    for seed, model in enumerate(models_of(run.settings, tmp_path)):
+        recurrent = RecurrentConfig(words=len(vocabulary.words), word_width=4, width=3)
+        made_of = TaggerConfig(tags=tags, recurrent=recurrent)
+        tagger = inference.SentenceTagger(
+            made_of, drawn(made_of, jax.random.key(seed)), None, vocabulary, 32, ()
+        )
+        inference.save_tagger(model.folder, tagger, "float32")
+        told[model.name] = inference.load_tagger(model.folder)
+    source = run.build(training.make_mesh(run.settings.mesh)).source
+    languages = [code for code, rows in run._train().items() for _ in rows]
+    names, seen = sorted(told), set()
+    for step in range(source.plan.steps(0)):
+        batch = source(step)
+        for row in np.flatnonzero(batch.example >= 0):
+            example, count = int(batch.example[row]), int(batch.lengths[row])
+            code, asked = languages[example], words[example]
+            name = f"de-{data.fold_of(asked, 2)}" if (code, folds) == ("de", 2) else code
+            if code == "en":
+                assert (batch.teachers[row] == -1).all()
+                continue
+            assert names[batch.teachers[row, 0]] == name and (batch.teachers[row, 1:] == -1).all()
+            [expected], _ = told[name].emissions([asked])
+            given = batch.teacher_emissions[row, 0, :count]
+            np.testing.assert_allclose(given, expected[:count], rtol=1e-5, atol=1e-6)
+            seen.add(name)
+    assert seen == set(told)
