@@ -144,7 +144,12 @@ def prepare_outputs(
             # Everyone writes these, and everyone the same.
             _write_scores(folder, scores(), len(key.tags))
             _write_shard(folder, number, key, emit(key.rows(number)))
-    return all(_file(folder, i, key.shards, "json").exists() for i in range(key.shards))
+    finished = all(_file(folder, i, key.shards, "json").exists() for i in range(key.shards))
+    if finished:
+        # What was left by runs that were killed. Before, another process may be writing its own.
+        for stale in folder.glob(f".{Path(_SCORES).stem}*"):
+            stale.unlink(missing_ok=True)
+    return finished
 
 
 def load_outputs(folder: str | Path, key: OutputsKey) -> TeacherOutputs:

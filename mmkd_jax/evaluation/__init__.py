@@ -3,7 +3,7 @@
 from mmkd_jax.evaluation._agreement import accuracy, cosines, pair_correlation, pearson, spearman
 from mmkd_jax.evaluation._answers import AnswerScore, answer_score, answer_scores, normal_answer
 from mmkd_jax.evaluation._calibration import Calibration, calibration
-from mmkd_jax.evaluation._comparison import comparison
+from mmkd_jax.evaluation._comparison import compared, comparison
 from mmkd_jax.evaluation._probe import (
     anisotropy,
     representation_similarity,
@@ -39,6 +39,7 @@ __all__ = [
     "answer_score",
     "answer_scores",
     "calibration",
+    "compared",
     "comparison",
     "cosines",
     "hard_sentences",

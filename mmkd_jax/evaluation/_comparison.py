@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-_FIRST = (
-    "teachers",
-    "baseline",
-    "student",
-)  # the order of rows; the others come as they were named
+_TEACHERS = "teachers"
+_FIRST = (_TEACHERS, "baseline", "student")  # of the rows; the others come as they were named
 
 Run = Mapping[str, Mapping[str, float]]
 
@@ -32,36 +29,63 @@ def comparison(runs: Sequence[Run]) -> dict[str, Any]:
 
     Args:
       runs: One a seed: by the tagger's name its scores by language. The mean over languages is
-        taken over those that all of them have.
+        taken over those that all of them have in all runs. Only "teachers" may have fewer of these.
 
     Returns:
       By name the mean over languages and runs; "languages", by language and name the mean over
       runs; "rows", by name "macro", its "deviation" over runs, and, beside a baseline, the "gain"
-      over it in the same run and its standard error. What takes two runs is None with one.
+      over it in the same run and its standard error. What takes two runs is None with one. A row
+      that lacks languages names them as "missing"; its gain is over the others.
     """
-    names = [name for name in _FIRST if all(name in run for run in runs)]
-    others = sorted(set(runs[0]) - set(_FIRST))
-    names += [name for name in others if all(name in run for run in runs)]
-    common = set.intersection(*(set(run[name]) for run in runs for name in names))
-    if not common:
-        return {"languages": {}, "rows": {}}
-    languages = sorted(common)
-    scores = {
-        name: np.array([[run[name][language] for language in languages] for run in runs])
-        for name in names
-    }
-    macro = {name: found.mean(axis=1) for name, found in scores.items()}
+    everywhere = [name for name in runs[0] if all(name in run for run in runs)]
+    languages = _shared(runs, [name for name in everywhere if name != _TEACHERS])
+    of_each = dict.fromkeys(everywhere, languages)
+    if _TEACHERS in of_each:
+        taught = set(_shared(runs, [_TEACHERS]))
+        of_each[_TEACHERS] = [language for language in languages if language in taught]
+    first = [name for name in _FIRST if name in of_each]
+    names = [name for name in (*first, *everywhere) if of_each[name]]
+    rows: dict[str, Any] = {}
+    for name in dict.fromkeys(names):
+        own = of_each[name]
+        baseline = None if name == "baseline" else _macro(runs, "baseline", own)
+        rows[name] = _row(_macro(runs, name, own), baseline)
+        if missing := [language for language in languages if language not in own]:
+            rows[name]["missing"] = missing
     by_language = {
-        language: {name: float(scores[name][:, i].mean()) for name in names}
-        for i, language in enumerate(languages)
+        language: {
+            name: float(np.mean([run[name][language] for run in runs]))
+            for name in rows
+            if language in of_each[name]
+        }
+        for language in languages
     }
-    rows = {name: _row(macro[name], macro.get("baseline")) for name in names}
     means = {name: row["macro"] for name, row in rows.items() if name in _FIRST}
     return means | {"languages": by_language, "rows": rows}
 
 
+def compared(runs: Sequence[Run]) -> dict[str, Any]:
+    """The comparison, and under "runs" what it was made of."""
+    return comparison(runs) | {"runs": list(runs)}
+
+
+def _shared(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """The languages that all of these have in all runs."""
+    found = [set(run[name]) for run in runs for name in names]
+    return sorted(set.intersection(*found)) if found else []
+
+
+def _macro(runs: Sequence[Run], name: str, languages: Sequence[str]) -> np.ndarray | None:
+    """The mean over languages, of each run; None for a tagger that is not in all of them."""
+    if not all(name in run for run in runs):
+        return None
+    return np.array([[run[name][language] for language in languages] for run in runs]).mean(axis=1)
+
+
 def comparison_table(found: Mapping[str, Any]) -> str:
     """The means, deviations and gains as plain text, a tagger a line.
+
+    A star marks a mean over fewer languages, where a row lacks some.
 
     Example:
       >>> from mmkd_jax.evaluation._comparison import comparison, comparison_table
@@ -74,17 +98,24 @@ def comparison_table(found: Mapping[str, Any]) -> str:
     languages = list(found["languages"])
     lines = [["", *languages, "macro", "gain"]]
     for name, row in found["rows"].items():
-        of_languages = [f"{found['languages'][language][name]:.2f}" for language in languages]
-        macro = f"{row['macro']:.2f}" + _plus_minus(row["deviation"])
+        scores = [found["languages"][language].get(name) for language in languages]
+        of_languages = ["–" if score is None else f"{score:.2f}" for score in scores]
+        macro = f"{row['macro']:.2f}" + ("*" if "missing" in row else "")
+        macro += _plus_minus(row["deviation"])
         gain = row.get("gain")
         gained = "" if gain is None else f"{gain:+.2f}" + _plus_minus(row["gain_error"])
         lines.append([name, *of_languages, macro, gained])
-    return "\n".join(_aligned(lines))
+    notes = [
+        f"* over fewer languages: {name} has no {', '.join(row['missing'])}"
+        for name, row in found["rows"].items()
+        if "missing" in row
+    ]
+    return "\n".join(_aligned(lines) + notes)
 
 
-def _row(macro: np.ndarray, baseline: np.ndarray | None) -> dict[str, float | None]:
-    row = {"macro": float(macro.mean()), "deviation": _deviation(macro)}
-    if baseline is not None and baseline is not macro:
+def _row(macro: Any, baseline: np.ndarray | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"macro": float(macro.mean()), "deviation": _deviation(macro)}
+    if baseline is not None:
         gains = macro - baseline
         deviation = _deviation(gains)
         error = None if deviation is None else deviation / math.sqrt(len(gains))

@@ -4,11 +4,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmkd_jax.evaluation._comparison import comparison, comparison_table
+from mmkd_jax.evaluation._comparison import compared, comparison_table
 from mmkd_jax.evaluation._scores import mapping
 from mmkd_jax.evaluation._text_tasks import LITERATURE, TEXT_TASKS
 
 _DEVIATION = "deviation"
+_FOREIGN = "zero_shot_compared"  # of taggers: on languages that nobody learned
 _MEANS = ("macro", "after")  # what means over languages are called where they have no other name
 
 
@@ -35,10 +36,17 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not results:
         raise ValueError("results must be of at least one run, got none")
     found = _mean(list(results), None)
-    runs = [run for each in results for run in mapping(each.get("tagging")).get("runs", ())]
-    if runs:  # several taggers, which are compared seed by seed
-        found["tagging"] |= comparison(runs) | {"runs": runs}
+    # Several taggers are compared seed by seed.
+    taggers = [mapping(each.get("tagging")) for each in results]
+    if runs := _runs(taggers):
+        found["tagging"] |= compared(runs)
+    if runs := _runs([mapping(each.get(_FOREIGN)) for each in taggers]):
+        found["tagging"][_FOREIGN] = compared(runs)
     return found
+
+
+def _runs(groups: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [run for group in groups for run in group.get("runs", ())]
 
 
 def _mean(values: list[Any], metric: str | None) -> Any:
@@ -94,9 +102,14 @@ def task_table(results: Mapping[str, Any]) -> str:
             continue
         if task.get("rows"):
             tables.append(comparison_table(task))
+            foreign = mapping(task.get(_FOREIGN))
+            if foreign.get("rows"):
+                tables.append(f"Zero-shot:\n{comparison_table(foreign)}")
             continue
         # A tagger's languages stand in groups: those of its training, and zero-shot ones.
-        parts = {f"{name} {part}": mapping(group) for part, group in task.items()}
+        parts = {
+            f"{name} {part}": mapping(group) for part, group in task.items() if part != _FOREIGN
+        }
         for label, group in {str(name): task, **parts}.items():
             if mapping(group.get("languages")):
                 tables.append(_table(label, _by_metric(group, task["metric"]), task["metric"]))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mmkd_jax import data, evaluation, training
+from mmkd_jax import data, evaluation, inference, training
 from mmkd_jax.methods import Scores, Structured, Teacher
 from mmkd_jax.models import TaggerConfig
 from mmkd_jax.runs._settings import RunSettings
@@ -18,10 +19,12 @@ from mmkd_jax.runs._tagger import (
     Lesson,
     Sentences,
     TaggerRun,
+    Tags,
     abstract,
     tag_set,
     tagger_config,
 )
+from mmkd_jax.runs._tagger_settings import TaggerRunSettings
 from mmkd_jax.runs._teachers import Model, ask, asked, models_of, outputs_of
 
 
@@ -81,6 +84,11 @@ class StructuredRun(TaggerRun):
     @classmethod
     def of_prepared(cls, settings: StructuredRunSettings, folder: Path) -> "StructuredRun":
         """The run that prepares into a folder, for others to read."""
+        if not settings.distillation.weights:
+            raise ValueError(
+                f"objective {settings.objective!r} has no teachers, so that there is nothing to "
+                "prepare: name an objective that has, such as kl"
+            )
         return cls(dataclasses.replace(settings, prepared="", compare={}, seeds=1), folder)
 
     @property
@@ -91,17 +99,19 @@ class StructuredRun(TaggerRun):
     def first(self) -> dict[str, RunSettings]:
         """Teachers, then students to compare with."""
         settings, found = self.settings, {}
-        if not settings.prepared:
-            tags = self._tag_names()
-            for model in self._models():
-                if not model.settings.folder:
-                    found[f"teachers/{model.name}"] = settings.of_teacher(
-                        model.settings, tags, model.fold
-                    )
+        teachers = self._trained_here()
+        if settings.prepared:
+            for name, one in teachers.items():
+                _check_prepared(self.prepared / "teachers" / name, one)
+        else:
+            found |= {f"teachers/{name}": one for name, one in teachers.items()}
+        ours = _needed(settings)
         for name in settings.compare:
-            found[f"compare/{name}"] = dataclasses.replace(
-                settings.variant(name), prepared=str(self.prepared)
-            )
+            variant = settings.variant(name)
+            if variant.prepared == settings.prepared:
+                same = all(ours.get(key) == value for key, value in _needed(variant).items())
+                variant = dataclasses.replace(variant, prepared=str(self.prepared) if same else "")
+            found[f"compare/{name}"] = variant
         return found
 
     def prepare(self, part: int = 0, parts: int = 1, beam: Any = ()) -> Path | None:
@@ -112,6 +122,11 @@ class StructuredRun(TaggerRun):
         """
         if beam:
             raise ValueError("--beam is for pairs: teachers run where there is an accelerator")
+        if parts > self.settings.shards:
+            raise ValueError(
+                f"--shard={part}/{parts} needs as many files as there are parts: set "
+                f"--config.shards={parts}, here and where it is trained, got {self.settings.shards}"
+            )
         sentences = _rows(self._sentences(self.settings.corpora.train))
         finished = [
             ask(model, asked(model, sentences, self.prepared, self.settings.shards), part, parts)
@@ -126,13 +141,21 @@ class StructuredRun(TaggerRun):
     ) -> dict[str, Any]:
         """Writes what a finished run leaves; returns its results.json, in percent."""
         results = super().conclude(task, outcome, student)["tagging"]
-        rows = {"student": _languages(results)}
+        students = {"student": results}
+        for name in self.settings.compare:
+            students[name] = _results_of(self.folder / "compare" / name)
+        rows = {name: _languages(each) for name, each in students.items()}
         if teachers := self._teachers_scores():
             rows["teachers"] = teachers
-        for name in self.settings.compare:
-            rows[name] = _languages(_results_of(self.folder / "compare" / name))
-        runs = [rows]
-        return {"tagging": results | evaluation.comparison(runs) | {"runs": runs}}
+        found = results | evaluation.compared([rows])
+        if "zero_shot" in results:
+            foreign = {
+                name: each["zero_shot"]["languages"]
+                for name, each in students.items()
+                if "zero_shot" in each
+            }
+            found["zero_shot_compared"] = evaluation.compared([foreign])
+        return {"tagging": found}
 
     # --- Parts ----------------------------------------------------------------------------------
 
@@ -140,6 +163,21 @@ class StructuredRun(TaggerRun):
         if not self.settings.distillation.weights and not self.settings.compare:
             return []
         return models_of(self.settings, self.prepared)
+
+    def _trained_here(self) -> dict[str, TaggerRunSettings]:
+        """The runs of the teachers that come from no folder, by the teachers' names."""
+        models = [model for model in self._models() if not model.settings.folder]
+        tags = self._tag_names() if models else ()
+        return {
+            model.name: self.settings.of_teacher(model.name, model.settings, tags, model.fold)
+            for model in models
+        }
+
+    def _train(self) -> Sentences:
+        """What is learned from: everything, if there are teachers."""
+        if not self.settings.distillation.weights:
+            return super()._train()
+        return self._sentences(self.settings.corpora.train)
 
     def _tag_names(self) -> tuple[str, ...]:
         """As `TaggerRunSettings.tags`."""
@@ -179,15 +217,58 @@ class StructuredRun(TaggerRun):
         return Lesson(method, frozen, source)
 
     def _teachers_scores(self) -> dict[str, float]:
-        """Of each language, the mean score of its teachers on test, as far as it is known."""
+        """Of each language, the mean score of its teachers on test; on dev, without a test."""
+        corpora = self.settings.corpora
+        sentences = self._sentences(corpora.test or corpora.dev)
         found: dict[str, list[float]] = {}
         for model in self._models():
-            path = model.folder.parent / "results.json"
-            if path.exists():
-                for language, score in _languages(_results_of(path.parent)).items():
-                    if not model.settings.languages or language in model.settings.languages:
-                        found.setdefault(language, []).append(score)
+            languages = model.settings.languages or sentences
+            judged = {code: rows for code, rows in sentences.items() if code in languages}
+            for language, score in self._teacher_scores(model, judged).items():
+                found.setdefault(language, []).append(score)
         return {language: float(np.mean(some)) for language, some in sorted(found.items())}
+
+    def _teacher_scores(self, model: Model, judged: Sentences) -> dict[str, float]:
+        if not judged:
+            return {}
+        if not model.settings.folder:  # it was measured on these when it was trained
+            return _languages(_results_of(model.folder.parent))
+        tagger = inference.load_tagger(model.folder)
+        are_spans = tagger.config.tags.scheme is not None
+
+        def tag(sentences: list[Sequence[str]]) -> list[Tags]:
+            return [model.settings.named(tags, are_spans) for tags in tagger.tag(sentences)]
+
+        scores = self._score(tag, judged)
+        return {language: scores[language] for language in judged}
+
+
+def _check_prepared(folder: Path, teacher: TaggerRunSettings) -> None:
+    """Whether a teacher is what it would be if it were trained now."""
+    from mmkd_jax import config  # it imports all runs, and so this file
+
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(
+            f"{folder} holds no run of a teacher: prepare it (python -m mmkd_jax.prepare), or "
+            "leave prepared empty, and teachers are trained in the workdir"
+        )
+    # Students of many seeds may have the same teachers, and corpora may lie elsewhere by now.
+    may_change = (*teacher.may_change, "seed", "corpora.root")
+    training.compare_config(folder, config.to_dict(teacher), may_change)
+
+
+def _needed(settings: StructuredRunSettings) -> dict[str, tuple]:
+    """Of each model that a run learns from, what it and what it says depend on."""
+    if not settings.distillation.weights:
+        return {}
+    found, corpora = {}, settings.corpora
+    for model in models_of(settings, Path()):
+        teacher, trained = model.settings, None
+        if not teacher.folder:
+            trained = settings.of_teacher(model.name, teacher, settings.tags, model.fold)
+        asks = (teacher.folder, teacher.languages, teacher.folds)
+        found[model.name] = (*asks, settings.shards, corpora.root, corpora.train, trained)
+    return found
 
 
 def _most(settings: StructuredRunSettings) -> int:

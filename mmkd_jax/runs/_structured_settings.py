@@ -1,12 +1,13 @@
 """The settings of a run of structured distillation."""
 
 import dataclasses
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from mmkd_jax.methods import StructuredSettings, Teacher
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings, TaggerSettings
-from mmkd_jax.tags import TagSet
+from mmkd_jax.tags import TagSet, split
 from mmkd_jax.training import OptimizerSettings
 
 
@@ -23,6 +24,7 @@ class TeacherSettings:
       partial: Whether types that only it or only the student knows are left out of the comparison.
       folds: Above 1: so many are trained, each without the sentences of one fold, and a sentence is
         taught by the one that has not learned from it.
+      recipe: Of one that is trained here: the fields in which it differs from the common recipe.
     """
 
     folder: str = ""
@@ -31,8 +33,14 @@ class TeacherSettings:
     renamed: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     partial: bool = False
     folds: int = 1
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        if self.folder and self.recipe:
+            raise ValueError(
+                "recipe is for a teacher that is trained here, and must be empty for one with a "
+                f"folder, got {self.recipe}"
+            )
         if self.folds < 1 or (self.folds > 1 and self.folder):
             raise ValueError(
                 "folds must be 1, or more for a teacher that is trained here (without a folder), "
@@ -44,10 +52,22 @@ class TeacherSettings:
         renamed = tuple(sorted(self.renamed.items()))
         return Teacher(tags=tags, weight=self.weight, renamed=renamed, partial=self.partial)
 
+    def named(self, tags: Sequence[str], are_spans: bool) -> tuple[str, ...]:
+        """Tags that it has given to a sentence, by the student's names."""
+        if not are_spans:
+            return tuple(self.renamed.get(tag) or tag for tag in tags)
+        found = []
+        for letter, kind in map(split, tags):
+            new = self.renamed.get(kind, kind) if kind else None
+            found.append("O" if new is None else f"{letter}-{new}")
+        return tuple(found)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeacherRecipe:
     """How teachers are made that come from no folder. What is not said here is as for the student.
+
+    Each has a seed of its own, from the run's and the teacher's name: two of one language differ.
 
     Attributes:
       total_steps: The length of a teacher's run.
@@ -80,12 +100,16 @@ class StructuredRunSettings(TaggerRunSettings):
       objective: What it learns from them, as `StructuredSettings.objective`; nll for nothing.
       structured: How. Its objective is not used; 0 steps of annealing stand for the whole run.
       teachers: By name.
-      recipe: How those are made that come from no folder.
+      recipe: How those are made that come from no folder, but for what each says itself.
       prepared: A folder of trained teachers and of what they say of the corpora
-        (`python -m mmkd_jax.prepare`); empty for the workdir, where they are made.
+        (`python -m mmkd_jax.prepare`), by this config, but for the seed; empty for the workdir,
+        where they are made.
       shards: Files of each teacher's outputs.
-      compare: Other students of the same teachers, trained first, each by its name and by the
-        fields in which it differs: ``{"baseline": {"objective": "nll"}}``. A sweep is many.
+      compare: Other students, trained first, each by its name and by the
+        fields in which it differs: ``{"baseline": {"objective": "nll"}}``. A sweep is many. Groups
+        of fields are nested; what has names of its own, as teachers have, is given as a whole.
+        They have the same teachers, unless what is said changes these or what they are asked: then
+        there are others, in the folder of that student.
     """
 
     may_change: ClassVar[tuple[str, ...]] = (
@@ -116,6 +140,8 @@ class StructuredRunSettings(TaggerRunSettings):
             raise ValueError(f"names become those of folders, and must not be {wrong}")
         if "student" in self.compare or "teachers" in self.compare:
             raise ValueError("compare must not name a row student or teachers: these are there")
+        for name, teacher in self.teachers.items():
+            self._recipe_of(name, teacher)
         for name in self.compare:
             self.variant(name)
 
@@ -133,16 +159,17 @@ class StructuredRunSettings(TaggerRunSettings):
         return changed(alone, self.compare[name], f"compare.{name}")
 
     def of_teacher(
-        self, teacher: TeacherSettings, tags: tuple[str, ...], fold: int | None = None
+        self, name: str, teacher: TeacherSettings, tags: tuple[str, ...], fold: int | None = None
     ) -> TaggerRunSettings:
         """The run that trains a teacher, or one of its folds.
 
         Args:
+          name: By which its seed differs from that of others.
           teacher: Which.
           tags: All that there are, as `TaggerRunSettings.tags`.
           fold: The number of the fold that it does not see.
         """
-        recipe, corpora = self.recipe, self.corpora
+        recipe, corpora = self._recipe_of(name, teacher), self.corpora
         own = {field.name for field in dataclasses.fields(TeacherRecipe)} - {"train"}
         without = {} if fold is None else {"without_fold": (fold, teacher.folds)}
         train = recipe.train or {
@@ -159,35 +186,36 @@ class StructuredRunSettings(TaggerRunSettings):
             raise ValueError(f"there is no labelled corpus of {list(teacher.languages)} to learn")
         return TaggerRunSettings(
             **{name: getattr(recipe, name) for name in own},
-            seed=self.seed,
+            seed=(self.seed + zlib.crc32(name.encode("utf-8", "surrogatepass"))) % 2**31,
             task=self.task,
             tags=tags,
             scheme=self.scheme,
             mesh=self.mesh,
             keep_checkpoints=self.keep_checkpoints,
+            skipped_in_a_row=self.skipped_in_a_row,
+            accumulation=self.accumulation,
+            structured=StructuredSettings(per=self.structured.per),
             corpora=dataclasses.replace(corpora, **parts),
         )
+
+    def _recipe_of(self, name: str, teacher: TeacherSettings) -> TeacherRecipe:
+        return changed(self.recipe, teacher.recipe, f"teachers.{name}.recipe")
 
 
 def changed(settings: Any, values: Mapping[str, Any], where: str) -> Any:
     """Settings with some fields changed, groups of fields by nested mappings."""
-    known = {field.name for field in dataclasses.fields(settings)}
-    new = {}
+    from mmkd_jax import config  # it imports all runs, and so this file
+
+    return config.build(type(settings), _merged(settings, values, config.to_dict), where)
+
+
+def _merged(settings: Any, values: Mapping[str, Any], plain: Callable[[Any], dict]) -> dict:
+    found = plain(settings)
     for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"{where}.{name} is unknown; there are {', '.join(sorted(known))}")
-        before = getattr(settings, name)
-        if dataclasses.is_dataclass(before) and isinstance(value, Mapping):
-            value = changed(before, value, f"{where}.{name}")
-        elif isinstance(before, float) and isinstance(value, int):
-            value = float(value)
-        elif isinstance(before, tuple) and isinstance(value, list):
-            value = tuple(value)
-        if type(value) is not type(before) and not isinstance(before, Mapping):
-            kind = type(before).__name__
-            raise ValueError(f"{where}.{name} must be {kind}, got {value!r}")
-        new[name] = value
-    return dataclasses.replace(settings, **new)
+        before = getattr(settings, name, None)
+        is_group = dataclasses.is_dataclass(before) and isinstance(value, Mapping)
+        found[name] = _merged(before, value, plain) if is_group else value
+    return found
 
 
 def _is_name(name: str) -> bool:

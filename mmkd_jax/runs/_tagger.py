@@ -1,7 +1,7 @@
 """A run of a tagger: from its settings to state, step and batches."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from mmkd_jax.tags import TagSet, convert
 
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
+Tags = tuple[str, ...]
 _ENCODER, _REST = range(2)  # what random numbers are for
 _NEXT = """
 The report:          {report}
@@ -88,7 +89,7 @@ class TaggerRun(Run):
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
         settings = self.settings
-        train = self._sentences(settings.corpora.train)
+        train = self._train()
         tags = tag_set(settings, train.values())
         vocabulary, tokenizer = self._vocabulary(train), self._tokenizer()
         key = jax.random.key(settings.seed)
@@ -155,7 +156,7 @@ class TaggerRun(Run):
         for name in ("test", "zero_shot"):
             if specs := getattr(corpora, name):
                 sentences = self._sentences(specs)
-                found[name] = _by_language(self._score(tagger, sentences))
+                found[name] = _by_language(self._score(tagger.tag, sentences))
                 judged |= sentences
         judged = judged or self._sentences(corpora.dev)
         training.on_first(lambda: save_tagging_details(self.folder, tagger, judged))
@@ -191,6 +192,20 @@ class TaggerRun(Run):
                 rows.append(sentence._replace(tags=tags))
         return dict(sorted(found.items()))
 
+    def _train(self) -> Sentences:
+        """What is learned from: sentences with labels, as there is nobody to teach the others."""
+        found = {
+            language: labelled
+            for language, rows in self._sentences(self.settings.corpora.train).items()
+            if (labelled := [row for row in rows if row.tags])
+        }
+        if not found:
+            raise ValueError(
+                "corpora.train must have sentences with labels, as nobody teaches the others: name "
+                "a labelled corpus, or an objective that learns from teachers"
+            )
+        return found
+
     def _vocabulary(self, train: Sentences) -> data.WordVocabulary | None:
         """The one that this run has begun with, or a new one."""
         if not self.settings.tagger.reads_words:
@@ -213,8 +228,7 @@ class TaggerRun(Run):
             return None
 
         def texts() -> Iterator[str]:
-            train = self._sentences(self.settings.corpora.train)
-            return (" ".join(row.words) for rows in train.values() for row in rows)
+            return (" ".join(row.words) for rows in self._train().values() for row in rows)
 
         return load_tokenizer(encoder, self.folder / "tokenizers" / "tagger", texts)
 
@@ -284,15 +298,17 @@ class TaggerRun(Run):
 
         def evaluate(state: training.TrainState) -> dict[str, float]:
             tagger.params = training.local_copy(state.best_params)
-            found = self._score(tagger, dev)
+            found = self._score(tagger.tag, dev)
             tagger.params = None  # the memory is wanted for training
             return {f"dev/{name}": score for name, score in found.items()}
 
         return evaluate
 
-    def _score(self, tagger: inference.SentenceTagger, corpora: Sentences) -> dict[str, float]:
+    def _score(
+        self, tag: Callable[[list[Sequence[str]]], list[Tags]], corpora: Sentences
+    ) -> dict[str, float]:
         """In percent."""
-        found = evaluation.tagging_scores(tagger.tag, corpora, self._of_spans)
+        found = evaluation.tagging_scores(tag, corpora, self._of_spans)
         return {name: 100 * score for name, score in found.items()}
 
     def _tagger(self) -> inference.SentenceTagger:

@@ -19,7 +19,7 @@ class CorpusSettings:
     Attributes:
       root: The folder that paths are relative to.
       train: From a name to what `mmkd_jax.data.open_tagged` reads: `reader`, `language`, and the
-        reader's own arguments.
+        reader's own arguments. Sentences without labels are for those who have teachers.
       dev: Likewise, what evaluations while training go by; a language may have none.
       test: Likewise, what the result is measured on.
       zero_shot: Likewise, of languages that are not among `train`.

@@ -102,7 +102,7 @@ def ask(model: Model, of: Asked, part: int, parts: int) -> bool:
     """
     tagger: list[inference.SentenceTagger] = []  # loaded once it is needed
 
-    def emissions(numbers: Sequence[int]) -> tuple[list[np.ndarray], dict]:
+    def emissions(numbers: Sequence[int] | np.ndarray) -> tuple[list[np.ndarray], dict]:
         if not tagger:
             tagger.append(inference.load_tagger(model.folder))
         return tagger[0].emissions([of.words[number] for number in numbers], _BATCH)

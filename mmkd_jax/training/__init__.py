@@ -42,7 +42,13 @@ from mmkd_jax.training._step import (
     make_step,
 )
 from mmkd_jax.training._task import Abstract, Task
-from mmkd_jax.training._workdir import Workdir, WorkdirBusyError, WorkdirError, write_atomically
+from mmkd_jax.training._workdir import (
+    Workdir,
+    WorkdirBusyError,
+    WorkdirError,
+    compare_config,
+    write_atomically,
+)
 from mmkd_jax.training._writers import JsonLines, TensorBoard, Writer, Writers
 
 __all__ = [
@@ -76,6 +82,7 @@ __all__ = [
     "Writer",
     "Writers",
     "batch_sharding",
+    "compare_config",
     "encoder_shardings",
     "fit",
     "gatherer",

@@ -160,25 +160,8 @@ class Workdir:
         Raises:
           WorkdirError: if other fields differ; it names them, with the old value and the new one.
         """
-        text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        if not self.config.exists():
-            write_atomically(self.config, text)
-            return
-        try:
-            before = json.loads(self.config.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise WorkdirError(
-                f"{self.config} is no json any more: {error}. Bring it back from a copy, or choose "
-                "another workdir"
-            ) from error
-        changes = differences(before, json.loads(text))
-        refused = [line for name, line in changes.items() if not _is_among(name, may_change)]
-        if refused:
-            raise WorkdirError(
-                f"config must be the one that {self.path} was begun with, but differs (then → now):"
-                "\n  " + "\n  ".join(refused) + "\nChoose another workdir, or the old values"
-            )
-        if changes:
+        text = _config_text(config)
+        if not self.config.exists() or compare_config(self.path, config, may_change):
             write_atomically(self.config, text)
 
     def check_shared(self, seconds: float = 30.0) -> None:
@@ -198,6 +181,43 @@ class Workdir:
                     f"on {socket.gethostname()} lacks the config.json that process 0 has written"
                 )
             time.sleep(0.1)
+
+
+def compare_config(folder: Path, config: dict[str, Any], may_change: Collection[str] = ()) -> bool:
+    """Compares a config with the one that a workdir was begun with, and writes nothing.
+
+    Args:
+      folder: the workdir.
+      config: what json can hold.
+      may_change: as for `Workdir.check_config`.
+
+    Returns:
+      Whether anything differs that may.
+
+    Raises:
+      WorkdirError: if anything else differs; it names that, with the old value and the new one.
+      FileNotFoundError: if there is no config.
+    """
+    path = folder / "config.json"
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkdirError(
+            f"{path} is no json any more: {error}. Bring it back from a copy, or choose another "
+            "workdir"
+        ) from error
+    changes = differences(before, json.loads(_config_text(config)))
+    refused = [line for name, line in changes.items() if not _is_among(name, may_change)]
+    if refused:
+        raise WorkdirError(
+            f"config must be the one that {folder} was begun with, but differs (then → now):"
+            "\n  " + "\n  ".join(refused) + "\nChoose another workdir, or the old values"
+        )
+    return bool(changes)
+
+
+def _config_text(config: dict[str, Any]) -> str:
+    return json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -62,16 +62,14 @@ def test_a_run_that_is_killed_goes_on(taught, tmp_path):
     workdir = tmp_path / "killed"
     for folder in ("teachers/tr", "compare/baseline"):
         process = start("train", *train(workdir, "--config.recipe.checkpoint_every=5"))
-        wait_for(lambda folder=folder: saved(workdir / folder) or _is_finished(workdir), process)
+        wait_for(lambda folder=folder: saved(workdir / folder), process)
+        assert process.poll() is None
         kill([process])
+        assert not (workdir / "results.json").exists()
     run("train", *train(workdir, "--config.recipe.checkpoint_every=5"))
     for folder in (".", "teachers/de", "teachers/tr", "compare/baseline"):
         assert course(workdir / folder) == course(taught / folder)
     assert results(workdir) == results(taught)
-
-
-def _is_finished(workdir):
-    return (workdir / "results.json").exists()
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +95,8 @@ def test_a_changed_teacher_is_noticed(prepared, tmp_path):
     changed = other / "teachers" / "de"
     changed.unlink()
     (changed / "student").mkdir(parents=True)
+    for name in ("config.json", "results.json"):
+        (changed / name).write_bytes((prepared / "teachers" / "de" / name).read_bytes())
     for path in (prepared / "teachers" / "de" / "student").iterdir():
         (changed / "student" / path.name).write_bytes(path.read_bytes())
     words = changed / "student" / "words.json"

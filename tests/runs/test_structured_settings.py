@@ -82,20 +82,57 @@ def test_students_to_compare_with_differ_in_what_is_said():
 
 def test_a_teacher_is_made_by_the_recipe_from_what_it_teaches():
     settings = config.read(small(seed=7))
-    teacher = settings.of_teacher(settings.teachers["de"], ("NOUN", "VERB"))
-    assert teacher.tags == ("NOUN", "VERB") and teacher.seed == 7
+    teacher = settings.of_teacher("de", settings.teachers["de"], ("NOUN", "VERB"))
+    assert teacher.tags == ("NOUN", "VERB")
     assert teacher.tagger == settings.recipe.tagger != settings.tagger
     assert [spec["language"] for spec in teacher.corpora.train.values()] == ["de"]
     assert [spec["language"] for spec in teacher.corpora.test.values()] == ["de"]
     assert teacher.structured.objective == "nll"
-    everyone = settings.of_teacher(TeacherSettings(), ())
+    everyone = settings.of_teacher("all", TeacherSettings(), ())
     assert [spec["language"] for spec in everyone.corpora.train.values()] == ["de", "tr"]
+
+
+def test_two_teachers_of_one_language_are_two():
+    fields = small(seed=7)
+    fields["teachers"]["again"] = {"languages": ["de"]}
+    fields["teachers"]["large"] = {
+        "languages": ["de"],
+        "recipe": {
+            "total_steps": 33,
+            "tagger": {"encoder": {"source": "bert-base-cased"}, "recurrent": {"width": 5}},
+        },
+    }
+    settings = config.read(fields)
+    assert config.read(json.loads(json.dumps(config.to_dict(settings)))) == settings
+    names = ("de", "again", "large")
+    made = {name: settings.of_teacher(name, settings.teachers[name], ()) for name in names}
+    assert len({each.seed for each in made.values()}) == 3
+    assert dataclasses.replace(made["again"], seed=made["de"].seed) == made["de"]
+    other = dataclasses.replace(settings, seed=8).of_teacher("de", settings.teachers["de"], ())
+    assert other.seed not in {each.seed for each in made.values()}
+    large = made["large"]
+    assert large.total_steps == 33 and large.batch_size == settings.recipe.batch_size
+    assert large.tagger.encoder.source == "bert-base-cased" and large.tagger.recurrent.width == 5
+    assert large.tagger.recurrent.dropout == settings.recipe.tagger.recurrent.dropout
+
+
+def test_what_a_recipe_does_not_say_is_as_for_the_student():
+    fields = small(skipped_in_a_row=3, keep_checkpoints=2, seed=7)
+    fields["accumulation"]["pieces"], fields["structured"]["per"] = 2, "token"
+    settings = config.read(fields)
+    teacher = settings.of_teacher("de", settings.teachers["de"], ())
+    own = {field.name for field in dataclasses.fields(settings.recipe)}
+    own |= {"seed", "seeds", "method", "may_change", "corpora", "structured", "tags", "model"}
+    for field in dataclasses.fields(teacher):
+        if field.name not in own:
+            assert getattr(teacher, field.name) == getattr(settings, field.name), field.name
+    assert teacher.structured.per == "token" and teacher.structured.objective == "nll"
 
 
 def test_a_fold_leaves_out_what_it_will_teach():
     settings = config.read(small())
     folds = dataclasses.replace(settings.teachers["tr"], folds=4)
-    corpora = settings.of_teacher(folds, (), fold=3).corpora
+    corpora = settings.of_teacher("tr-3", folds, (), fold=3).corpora
     assert [spec["without_fold"] for spec in corpora.train.values()] == [(3, 4)]
     assert not any("without_fold" in spec for spec in corpora.test.values())
 
@@ -110,7 +147,7 @@ def test_nobody_is_taught_by_a_teacher_that_has_learned_from_it(tmp_path):
     everything = [sentence for source in sources for sentence in source.sentences()]
     heard = []
     for model in found:
-        corpora = settings.of_teacher(model.settings, (), model.fold).corpora
+        corpora = settings.of_teacher(model.name, model.settings, (), model.fold).corpora
         learned = {
             s.words for source in data.open_tagged(corpora.train) for s in source.sentences()
         }
@@ -128,12 +165,12 @@ def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
         "labels": False,
     }
     settings = config.read(fields)
-    assert list(settings.of_teacher(settings.teachers["de"], ()).corpora.train) == ["ud_de"]
+    assert list(settings.of_teacher("de", settings.teachers["de"], ()).corpora.train) == ["ud_de"]
     fields["recipe"]["train"] = {"all": {"reader": "sample", "language": "de"}}
     settings = config.read(fields)
-    assert list(settings.of_teacher(settings.teachers["de"], ()).corpora.train) == ["all"]
+    assert list(settings.of_teacher("de", settings.teachers["de"], ()).corpora.train) == ["all"]
     with pytest.raises(ValueError, match=r"no labelled corpus of \['tr'\]"):
-        settings.of_teacher(settings.teachers["tr"], ())
+        settings.of_teacher("tr", settings.teachers["tr"], ())
 
 
 @pytest.mark.parametrize(
@@ -150,6 +187,11 @@ def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
             r"compare\.x\.structured\.paths must",
         ),
         ({"teachers": {"de": {"foldr": "x"}}}, r"config\.teachers\.de\.foldr is unknown; did you"),
+        ({"teachers": {"de": {"folder": "x", "recipe": {"seed": 1}}}}, "recipe is for a teacher"),
+        (
+            {"teachers": {"de": {"recipe": {"total_step": 1}}}},
+            r"teachers\.de\.recipe\.total_step is unknown; did you mean total_steps",
+        ),
         ({"teachers": {"de": {"folds": 2, "folder": "x"}}}, "folds must be 1"),
     ],
 )
