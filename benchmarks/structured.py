@@ -371,8 +371,8 @@ same seed, with its standard error; there are two sets of teachers, which take t
 2020, with frozen M-BERT) has +0.36 for NER and +0.23 for POS, posterior over the CRF baseline."""
 TASKS = {
     "pos": "Accuracy on Universal Dependencies, vi wo af te mr, trained on all of their sentences "
-    "(cut at 80 words); te and mr have test sets of 721 and 412 words, and so few sentences to learn "
-    "from that teachers of these alone stay below the multilingual baseline.",
+    "(cut at 80 words); te and mr have test sets of 721 and 412 words, and so few "
+    "sentences that teachers of these alone stay below the multilingual baseline.",
     "ner": "Span F1 on Universal NER, da pt sv zh, of each the first 1,500 training sentences in "
     "the order of a hash of their words.",
 }
