@@ -103,6 +103,9 @@ def main():
     parser.add_argument("--report", action="store_true", help="trains nothing")
     chosen = parser.parse_args()
     arms, workdir = chosen.arms.split(","), chosen.workdir.absolute()
+    if not chosen.report and not (workdir / "prepared" / "manifest.json").exists():
+        prepare = [f"--config={CONFIG}", f"--out={workdir / 'prepared'}"]
+        subprocess.run([sys.executable, "-m", "mmkd_jax.prepare", *prepare], check=True, cwd=ROOT)
     for seed in range(0 if chosen.report else chosen.seeds):
         for arm in arms:
             if scores(workdir, arm, seed) is None:
