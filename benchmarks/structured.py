@@ -82,7 +82,12 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "paper": Setting("as in the paper", PAPER, about="All labels."),
+    "paper": Setting(
+        "as in the paper",
+        PAPER,
+        about="All labels. Five seeds of the main rows were planned; when these gave exact KL +0.31 ± "
+        "0.17 on parts of speech, three more were added, which the reader should know.",
+    ),
     "low_resource": Setting(
         "low-resource",
         LOW,
