@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def messages(name: str) -> Iterator[None]:
     except Exception as error:
         if not _is_message(error):
             raise
+        warnings.simplefilter("ignore")  # of what is left half done: the message is the last word
         sys.exit(shown(f"{name}: {error}", kept="\n"))
 
 

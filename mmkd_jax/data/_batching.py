@@ -251,15 +251,10 @@ def plan_pairs(
       multiple: row lengths are multiples of it, or the longest there is.
       seed: of the order of batches.
     """
-    if lengths.shape != (len(sampling.languages), 3):
-        raise ValueError(
-            f"lengths must be [N, 3] = {(len(sampling.languages), 3)}, got {lengths.shape}"
-        )
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    _check_lengths(lengths, sampling, 3)
     lengths_of = _PairLengths(lengths, max_length, separators)
     found = _fitted(lengths_of, sampling, _PAIR_PRICES, shapes, multiple)
-    return Plan(sampling, lengths_of, found, np.full(len(found), batch_size), False, seed)
+    return _constant_plan(lengths_of, sampling, found, batch_size, seed)
 
 
 def plan_tagged(
@@ -286,10 +281,7 @@ def plan_tagged(
       rows_multiple: the rows of a batch are a multiple of it: of the number of devices, say.
       seed: of the order of batches.
     """
-    if lengths.shape != (len(sampling.languages), 2):
-        raise ValueError(
-            f"lengths must be [N, 2] = {(len(sampling.languages), 2)}, got {lengths.shape}"
-        )
+    _check_lengths(lengths, sampling, 2)
     if rows_multiple < 1:
         raise ValueError(f"rows_multiple must be at least 1, got {rows_multiple}")
     lengths_of = _RowLengths(lengths)
@@ -320,15 +312,29 @@ def plan_texts(
       multiple: row lengths are multiples of it, or the longest there is.
       seed: of the order of batches.
     """
-    if lengths.shape != (len(sampling.languages), 1):
-        raise ValueError(
-            f"lengths must be [N, 1] = {(len(sampling.languages), 1)}, got {lengths.shape}"
-        )
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    _check_lengths(lengths, sampling, 1)
     lengths_of = _RowLengths(lengths)
     found = _fitted(lengths_of, sampling, (1.0,), shapes, multiple)
-    return Plan(sampling, lengths_of, found, np.full(len(found), batch_size), False, seed)
+    return _constant_plan(lengths_of, sampling, found, batch_size, seed)
+
+
+def _check_lengths(lengths: np.ndarray, sampling: Sampling, columns: int) -> None:
+    wanted = (len(sampling.languages), columns)
+    if lengths.shape != wanted:
+        raise ValueError(f"lengths must be [N, {columns}] = {wanted}, got {lengths.shape}")
+
+
+def _constant_plan(
+    lengths_of: Callable[[Draws], np.ndarray],
+    sampling: Sampling,
+    shapes: np.ndarray,
+    batch_size: int,
+    seed: int,
+) -> Plan:
+    """All batches have as many rows."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    return Plan(sampling, lengths_of, shapes, np.full(len(shapes), batch_size), False, seed)
 
 
 @dataclasses.dataclass(frozen=True)

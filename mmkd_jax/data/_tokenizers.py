@@ -26,8 +26,9 @@ def load_tokenizer(source: str | os.PathLike) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except OSError:
+    except (OSError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # whatever a damaged file makes its readers do
+    # Whatever a damaged file makes its readers do: a panic of Rust is not even an Exception.
+    except BaseException as error:
         reason = str(error) or type(error).__name__
         raise ValueError(f"{source} has no tokenizer that can be read: {reason}") from error
