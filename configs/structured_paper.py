@@ -16,8 +16,8 @@ Where the corpora are to be had (unpack them under ``config.corpora.root``):
     conll    German and English from the organisers, https://www.clips.uantwerpen.be/conll2003/ner/,
              with RCV1: conll03/eng.{train,testa,testb}, conll03/deu.{train,testa,testb}. Dutch and
              Spanish: https://www.clips.uantwerpen.be/conll2002/ner/, conll02/ned.* and esp.*. All
-             are read as they come: German, Dutch and Spanish in latin-1 (copies in UTF-8 want
-             ``encoding`` changed below), spans in IOB1 or in BIO
+             are read as they come, in latin-1, with spans in IOB1 or in BIO; copies in UTF-8 with
+             "conll,utf8"
     wikiann  https://huggingface.co/datasets/unimelb-nlp/wikiann, read from the hub
     semeval  task 5 of SemEval 2016, restaurants, subtask 1: https://alt.qcri.org/semeval2016/task5/,
              two XML files a language, under the names that they come with (`_SEMEVAL` below), in
@@ -61,14 +61,16 @@ _STEPS = {"conll": 620, "wikiann": 250, "semeval": 80, "ud": 450}  # an epoch, a
 def get_config(arg: str = ""):
     """A task, conll if not given, and options after a comma."""
     task, *options = (arg or "conll").split(",")
-    if task not in _TASKS or set(options) - {"finetuned", "runlocal"}:
+    if task not in _TASKS or set(options) - {"finetuned", "runlocal", "utf8"}:
         raise ValueError(
-            f"name one of {', '.join(_TASKS)}, and after a comma finetuned or runlocal; got {arg!r}"
+            f"name one of {', '.join(_TASKS)}, and after a comma finetuned, utf8 or runlocal; "
+            f"got {arg!r}"
         )
     config = defaults("structured")
     config.task, config.scheme = _TASKS[task], "BIOES"
     config.objective = "posterior"
-    for part, specs in _corpora(task).items():
+    encoding = "utf-8" if "utf8" in options else "latin-1"
+    for part, specs in _corpora(task, encoding).items():
         setattr(config.corpora, part, specs)
     config.corpora.root = "corpora"
     config.corpora.max_length = 512
@@ -141,18 +143,18 @@ def _mbert():
     return encoder
 
 
-def _corpora(task: str) -> dict:
+def _corpora(task: str, encoding: str) -> dict:
     """Descriptions by part: train, dev, test."""
-    return {part: dict(_of_part(task, part)) for part in ("train", "dev", "test")}
+    return {part: dict(_of_part(task, part, encoding)) for part in ("train", "dev", "test")}
 
 
-def _of_part(task: str, part: str):
+def _of_part(task: str, part: str, encoding: str):
     if task == "conll":
         ending = {"train": "train", "dev": "testa", "test": "testb"}[part]
         for code, stem in _CONLL.items():
             spec = {"reader": "conll", "language": code, "path": f"{stem}.{ending}"}
             # `repair` reads spans as the evaluation script does, should a file break its own rules.
-            yield f"conll_{code}", spec | {"encoding": "latin-1", "repair": True}
+            yield f"conll_{code}", spec | {"encoding": encoding, "repair": True}
     elif task == "wikiann":
         split = {"train": "train", "dev": "validation", "test": "test"}[part]
         for code in _WIKIANN:

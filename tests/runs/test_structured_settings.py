@@ -61,16 +61,15 @@ def test_the_paper_s_corpora_are_read_as_they_are_distributed(tmp_path):
         sources = data.open_tagged(getattr(corpora, part), tmp_path)
         return {source.language: list(source.sentences()) for source in sources}
 
-    corpora = config.read(of_file("structured_paper", "conll")).corpora
-    for part in ("train", "dev", "test"):
+    for part, arg in (("train", ""), ("dev", ""), ("test", ""), ("test", ",utf8")):
+        corpora = config.read(of_file("structured_paper", f"conll{arg}")).corpora
         for spec in getattr(corpora, part).values():
             path = tmp_path / spec["path"]
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(CONLL[path.stem].encode("latin-1"))
+            path.write_text(CONLL[path.stem], encoding="utf-8" if arg else "latin-1")
         found = opened(corpora, part)
-        assert [[each.tags for each in found[code]] for code in ("de", "en", "es", "nl")] == [
-            [("B-LOC", "B-PER")]
-        ] * 4
+        assert list(found) == ["de", "en", "es", "nl"]
+        assert [each.tags for [each] in found.values()] == [("B-LOC", "B-PER")] * 4
         assert found["nl"][0].words == ("Genève", "Daniël")
     corpora = config.read(of_file("structured_paper", "semeval")).corpora
     for part in ("train", "test"):
