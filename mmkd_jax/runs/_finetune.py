@@ -21,7 +21,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
-from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._run import Run, abstract_of, learning_of
 
 _LOG = logging.getLogger("mmkd_jax.train")
 _ENCODER, _HEADS = range(2)  # what random numbers are for
@@ -83,24 +83,13 @@ class FineTuneRun(Run):
         )
         encoder = {name: loaded[name] for name in ("embeddings", "layers")}
         return training.Task(
-            method=method,
-            step=shapes.jitted(),
-            state=training.sharded_state(
-                {"encoder": encoder, "heads": heads},
-                {},
-                _optimizer(settings, method),
-                settings.optimizer.average > 0,
-                shapes.state,
-            ),
+            **learning_of(settings, shapes, {"encoder": encoder, "heads": heads}, {}),
             frozen={},
             source=source,
             parts=parts,
             mesh=mesh,
-            ahead=(settings.texts.threads, settings.texts.ahead, settings.texts.workers),
+            ahead=settings.texts.pipeline,
             dtype=settings.encoder.dtype,
-            learning_rate=training.learning_rate(
-                settings.optimizer, settings.total_steps, settings.batch_size
-            ),
             evaluate=self._evaluate(model, dev) if dev else None,
             best="dev/mean" if dev else None,
             ends_with_best=bool(dev) and settings.keep_best,
@@ -254,12 +243,6 @@ def _method(settings: FineTuneRunSettings, config: models.EncoderConfig) -> Fine
     return FineTune(learned, config)
 
 
-def _optimizer(settings: FineTuneRunSettings, method: FineTune) -> Any:
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
 def _abstract(
     settings: FineTuneRunSettings, mesh: Mesh, config: models.EncoderConfig
 ) -> training.Abstract:
@@ -270,21 +253,10 @@ def _abstract(
         "heads": jax.eval_shape(method.new_heads, jax.random.key(0)),
     }
     known = outline.shardings(mesh, "encoder")
-    optimizer = _optimizer(settings, method)
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, {}, optimizer, averaged, known, mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
     targets = 2 if method.settings.kind == "spans" else 1
     shapes = data.text_batch_shapes(settings.batch_size, settings.texts.max_length, targets)
     where = training.batch_sharding(mesh)
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes
     )
-    return training.Abstract(step, state, {}, batch, method)
+    return abstract_of(settings, mesh, method, params, batch, known, {}, {})

@@ -20,7 +20,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
-from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._run import Run, abstract_of, learning_of
 from mmkd_jax.runs._settings import MMKDRunSettings
 from mmkd_jax.runs._similarity import save_similarity
 
@@ -127,22 +127,14 @@ class MMKDRun(Run):
             "teacher": {name: teacher[name] for name in ("embeddings", "layers")},
             "heads": fixed,
         }
-        optimizer = _optimizer(settings, method)
-        params = {"encoder": student, "heads": heads}
-        averaged = settings.optimizer.average > 0
         return training.Task(
-            method=method,
-            step=shapes.jitted(),
-            state=training.sharded_state(params, stats, optimizer, averaged, shapes.state),
+            **learning_of(settings, shapes, {"encoder": student, "heads": heads}, stats),
             frozen=frozen,
             source=source,
             parts=parts,
             mesh=mesh,
-            ahead=(settings.pairs.threads, settings.pairs.ahead, settings.pairs.workers),
+            ahead=settings.pairs.pipeline,
             dtype=settings.student.dtype,
-            learning_rate=training.learning_rate(
-                settings.optimizer, settings.total_steps, settings.batch_size
-            ),
             evaluate=self._evaluate(student_config) if settings.pairs.held_out else None,
             best="retrieval/mean" if settings.pairs.held_out else None,
         )
@@ -329,12 +321,6 @@ def _pairs_of(source: data.Source) -> Iterable[tuple]:
     return source.pairs() if callable(source.pairs) else source.pairs
 
 
-def _optimizer(settings: MMKDRunSettings, method: MMKD) -> Any:
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
 def _abstract(
     settings: MMKDRunSettings, mesh: Mesh, teacher: Outline, student: Outline
 ) -> training.Abstract:
@@ -342,22 +328,12 @@ def _abstract(
     method = MMKD(settings.mmkd, teacher.config, student.config)
     heads, stats, fixed = jax.eval_shape(method.new_heads, jax.random.key(0))
     known = student.shardings(mesh, "encoder")
-    optimizer = _optimizer(settings, method)
     params = {"encoder": student.shapes, "heads": heads}
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, stats, optimizer, averaged, known, mesh)
     frozen = {"teacher": teacher.shapes, "heads": fixed}
     places = training.shardings_of(frozen, teacher.shardings(mesh, "teacher"), mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
+    frozen = training.with_shardings(frozen, places)
     batch = _batch_shapes(settings, student.config, mesh)
-    return training.Abstract(step, state, training.with_shardings(frozen, places), batch, method)
+    return abstract_of(settings, mesh, method, params, batch, known, stats, frozen)
 
 
 def _batch_shapes(
