@@ -59,12 +59,12 @@ OUTCOME = "outcome"
 
 INTRO = f"""\
 `configs/pulse.py`, with {STEPS:,} steps, a checkpoint every {EVERY}. A round starts the run, which
-goes on from the newest checkpoint that is whole, and kills it with signal 9: while it starts, within
-the time of {SAVES} saves after it has said where it goes on, or as soon as a save has begun. How long
-a start and a save take is seen on a run that nobody disturbs. *Lost* are steps
-that had been saved and had to be done again. Steps after the last save are always done again.
-Runs that come near their end are finished, and compared with one that nobody disturbed: every
-metric of every step and every weight of the student.
+goes on from the newest checkpoint that is whole, and kills it with signal 9: while it starts,
+within the time of {SAVES} saves after it has said where it goes on, or as soon as a save has begun.
+How long starts and saves take is seen on a run that nobody disturbs. *Lost* are steps that had been
+saved and had to be done again. Steps after the last save are always done again. Runs that come near
+their end are finished, and compared with the undisturbed one: every metric of every step and every
+weight of the student.
 
 {PROCESSES} processes with a device each, joined by gloo, on 40 steps without dropout; compared with
 one process that has {PROCESSES} devices, to 1e-5."""
