@@ -90,6 +90,11 @@ class MMKDRun(Run):
           The manifest, or None as long as other parts are missing.
         """
         pairs = self.settings.pairs
+        if parts > pairs.shards:
+            raise ValueError(
+                f"--shard={part}/{parts} needs as many files as there are parts: set "
+                f"--config.pairs.shards={parts}, in all parts alike, got {pairs.shards}"
+            )
         teacher, student = self._subwords("teacher"), self._subwords("student")
         made = (self._sources(), teacher, student, pairs.max_length, pairs.shards)
         if beam:
@@ -231,7 +236,8 @@ class MMKDRun(Run):
         settings, pairs = self.settings, self.settings.pairs
         teacher, student = self._subwords("teacher"), self._subwords("student")
         if not pairs.folder:
-            mine = jax.process_index(), jax.process_count()
+            # Processes beyond the last shard have none to write.
+            mine = jax.process_index(), min(jax.process_count(), pairs.shards)
             training.all_or_none(lambda: self.prepare(*mine))
         prepared = data.load_pairs(self.prepared, teacher, student)
         sampling = data.Sampling(
