@@ -10,7 +10,7 @@ After the colon, with commas between them:
                  translate-train en+de+fr, or all
     test=        languages to be tested in; all that the benchmark has by default
     from=        files (the default), as listed below; hub, the data sets of the Hugging Face hub
-                 (needs the extra data); or tfds, what ``tfds build --file_format=array_record NAME``
+                 (needs the extra data); or tfds, what ``tfds build --file_format=array_record``
                  has prepared: multi_nli, xnli, xtreme_xnli, paws_x_wiki, squad, xquad, wikiann,
                  xtreme_pos
     runlocal     a few hundred steps of few rows, to see that all files are there and are read
@@ -218,7 +218,7 @@ def _tfds(task: str, part: str, language: str) -> dict:
     elif task == "ner":
         name = f"wikiann/{language}"
     else:
-        name, more = f"xtreme_pos/xtreme_pos_{language}", {"tags": "upos"}
+        name, split, more = f"xtreme_pos/xtreme_pos_{language}", part, {"tags": "upos"}
     return {"reader": "tfds", "language": language, "name": name, "split": split, **more}
 
 

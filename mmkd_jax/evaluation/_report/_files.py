@@ -106,12 +106,10 @@ def read_run(folder: Path, texts: Sequence[str | Sequence[str]] | None = None) -
       texts: Of the sentences of the similarities, instead of those in the file.
     """
     run = _read(folder, texts)
-    seeds = {
-        int(path.name[5:]): path for path in folder.glob("seed-*") if path.name[5:].isdecimal()
-    }
+    seeds = [path for path in folder.glob("seed-*") if path.name[5:].isdecimal()]
     if run.metrics or not seeds:
         return run
-    one = seeds[min(seeds)]
+    one = min(seeds, key=lambda path: int(path.name[5:]))
     first = _read(one, texts)
     return first._replace(
         name=run.name,

@@ -48,7 +48,9 @@ code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; fo
 }
 dt { font-size: 14px; color: var(--muted); }
 dd { margin: 2px 0 0; font-size: 18px; font-weight: 550; }
-.trouble, .seeds { margin: 32px 0 0; padding: 2px 0 2px 14px; border-left: 3px solid var(--accent); }
+.trouble, .seeds {
+  margin: 32px 0 0; padding: 2px 0 2px 14px; border-left: 3px solid var(--accent);
+}
 
 .picture { margin: 28px 0 0; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; overflow: visible; }

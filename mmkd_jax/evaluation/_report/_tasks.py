@@ -102,7 +102,8 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
     means = {key: mean for key, mean in _percentages(value).items() if key not in _SPREAD}
     by_name: dict[str, dict[str, float]] = {}
     spread = _percentages(value.get("languages_deviation"))
-    spread |= {"": _percentages(value)[key] for key in _SPREAD if key in _percentages(value)}
+    of_mean = [score for key, score in _percentages(value).items() if key in _SPREAD]
+    spread |= {"": of_mean[0]} if of_mean else {}
     for code, nested in languages.items():
         for key, score in _percentages(nested).items():
             if key in _SPREAD:
