@@ -117,6 +117,59 @@ def test_taggers_have_groups_of_corpora():
     assert only.name == "tagging, dev"
 
 
+def test_zero_shot_taggers_stand_beside_one_another():
+    """And what is known of several seeds stands beside the scores."""
+    runs = [
+        {"student": {"de": 80.0 + seed, "tr": 70.0}, "baseline": {"de": 75.0, "tr": 71.0 + seed}}
+        for seed in (0, 2)
+    ]
+    group = {"macro": 75.5, "languages": {"de": 81.0, "tr": 70.0}, "deviation": 0.5}
+    group["languages_deviation"] = {"de": 1.5, "tr": 0.0}
+    compared = evaluation.compared(runs)
+    both = {"test": group, "zero_shot": group, "zero_shot_compared": compared}
+    tasks = _tasks.tasks_of({"tagging": {"metric": "accuracy"} | both | compared})
+    assert [task.name for task in tasks] == ["tagging", "tagging, zero-shot"]
+    for task in tasks:
+        spread = {"": 0.5, "de": 1.5, "tr": 0.0}
+        assert task.now == ("student", {"de": 81.0, "tr": 70.0}, 75.5, spread)
+        [baseline] = task.beside
+        assert (baseline.name, baseline.mean) == ("baseline", 73.5)
+        assert baseline.deviations == {"": pytest.approx(0.5**0.5)}
+
+
+def test_a_run_of_several_seeds_shows_the_first(tmp_path):
+    for seed in (10, 9):
+        write_tagger(tmp_path / f"seed-{seed}")
+        lines(tmp_path / f"seed-{seed}" / "metrics.jsonl", [{"step": s, "loss": s} for s in (1, 2)])
+    (tmp_path / "seed-other").mkdir()
+    write_json(tmp_path / "config.json", {"method": "tagger", "seeds": 2, "seed": 9})
+    assert "The first of 2 seeds, seed-9." in written(tmp_path).text
+    write_json(tmp_path / "results.json", {"tagging": {"languages": {"de": 64.0, "cy": 66.0}}})
+    page = written(tmp_path)
+    assert "65.0" in page.text and "Scores are means over 2 seeds." in page.text
+    shown = ["Tagging by language", "Training", "Confusion of tags", "Reliability"]
+    assert page.headings[:4] == shown
+
+
+def test_data_counts_of_a_tagger(tmp_path):
+    rows = [
+        {"part": part, "name": f"{code}_{part}", "language": code, "count": count}
+        for part, code, count in (
+            *(("test", "de", 30), ("train", "de", 900), ("train", "cy", 1000)),
+            *(("zero_shot", "br", 7), ("train", SCRIPT, "many"), ("more_of", "fr", 1)),
+        )
+    ]
+    write_json(tmp_path / "data.json", {"unit": "sentence", "sources": rows})
+    languages = {"de": 90.0, "cy": 80.0, "br": 10.0}
+    write_json(tmp_path / "results.json", {"tagging": {"languages": languages}})
+    text = written(tmp_path).text
+    said = "1900 sentences, 2 sources and 2 languages. Test: 30 sentences, 1 source and 1 language."
+    assert said in text and "Zero-shot test: 7 sentences" in text
+    assert "Source Language For Sentences cy_train Welsh cy training 1000 de_train" in text
+    assert "fr_more_of French fr more of 1" in text
+    assert "German de 5 900 90.0 %" in text and "Breton br 1 – 10.0 %" in text
+
+
 def test_a_tagger_that_goes_on_shows_its_scores(tmp_path):
     rows = [{"step": step, "dev/de": 40.0 + step, "dev/macro": 40.0 + step} for step in (10, 20)]
     lines(tmp_path / "metrics.jsonl", rows)

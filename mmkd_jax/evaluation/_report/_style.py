@@ -78,6 +78,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number code { white-space: normal; }
 .dense td { padding-top: 5px; padding-bottom: 5px; font-size: 14px; }
+.dense td { min-width: 6.5em; }
 .dense code { font-size: 13px; }
 .value { overflow-wrap: anywhere; }
 table code { color: inherit; }

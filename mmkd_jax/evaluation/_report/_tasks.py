@@ -102,8 +102,7 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
     means = {key: mean for key, mean in _percentages(value).items() if key not in _SPREAD}
     by_name: dict[str, dict[str, float]] = {}
     spread = _percentages(value.get("languages_deviation"))
-    of_mean = [score for key, score in _percentages(value).items() if key in _SPREAD]
-    spread |= {"": of_mean[0]} if of_mean else {}
+    spread |= _of_mean(value)
     for code, nested in languages.items():
         for key, score in _percentages(nested).items():
             if key in _SPREAD:
@@ -116,8 +115,14 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
         by_name[main] = plain
     if not by_name.get(main):
         return None
+    rows = mapping(value.get("rows"))
     series = {
-        key: Series(key, by_name.get(key, {}), _mean(means.get(key), by_name.get(key, {})), {})
+        key: Series(
+            key,
+            by_name.get(key, {}),
+            _mean(means.get(key), by_name.get(key, {})),
+            _of_mean(mapping(rows.get(key))),
+        )
         for key in dict.fromkeys([*by_name, *means])
         if key != "before"
     }
@@ -128,6 +133,12 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
         before = Series("before", at_first, _mean(means.get("before"), at_first), {})
     shown = metric.replace("_", " ")
     return Task(name, now, before, list(series.values()), shown[:1].upper() + shown[1:])
+
+
+def _of_mean(value: dict[str, Any]) -> dict[str, float]:
+    """The deviation of a mean over languages."""
+    found = [score for key, score in _percentages(value).items() if key in _SPREAD]
+    return {"": found[0]} if found else {}
 
 
 def _percentages(value: Any) -> dict[str, float]:
