@@ -170,6 +170,25 @@ def test_data_counts_of_a_tagger(tmp_path):
     assert "German de 5 900 90.0 %" in text and "Breton br 1 – 10.0 %" in text
 
 
+def test_what_a_tagger_is_made_of(tmp_path):
+    tags = {"names": ["O", "B-X", "I-X"], "scheme": "BIO"}
+    recurrent = {"width": 200, "layers": 1, "words": 12345, "characters": 0}
+    made = {"kind": "crf", "tags": tags, "recurrent": recurrent, "encoder": None}
+    write_json(tmp_path / "tagger.json", {"config": made, "languages": ["de"]})
+    page = written(tmp_path)
+    assert page.headings == ["Model", "Versions"]
+    assert "BiLSTM, width of a direction 200" in page.text
+    assert "Known words 12345 Known characters 0 Tags 3 Scored by CRF" in page.text
+    sizes = {"width": 8, "layers": 3, "heads": 2, "hidden_width": 20, "positions": 16}
+    encoder = sizes | {"vocabulary_size": 50, "token_types": 0}
+    made |= {"encoder": encoder, "recurrent": None, "kind": "softmax"}
+    write_json(tmp_path / "tagger.json", {"config": made})
+    write_json(tmp_path / "config.json", {"tagger": {"encoder": {"source": "some/bert"}}})
+    assert "Started from some/bert Parameters" in written(tmp_path).text
+    write_json(tmp_path / "config.json", {"model": "/there/runs/mine"})
+    assert "Started from runs/mine" in written(tmp_path).text
+
+
 def test_a_tagger_that_goes_on_shows_its_scores(tmp_path):
     rows = [{"step": step, "dev/de": 40.0 + step, "dev/macro": 40.0 + step} for step in (10, 20)]
     lines(tmp_path / "metrics.jsonl", rows)

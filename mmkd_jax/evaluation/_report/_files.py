@@ -130,7 +130,7 @@ def _read(folder: Path, texts: Sequence[str | Sequence[str]] | None) -> Run:
         speed=_curves(folder / "throughput.jsonl"),
         tasks=tasks_of(results) or tasks_of(_scores_in(metrics)),
         config=mapping(read_json(folder / "config.json")),
-        models=mapping(read_json(folder / "models.json")),
+        models=_models(folder),
         manifest=mapping(read_json(folder / "prepared" / "manifest.json")),
         data=mapping(read_json(folder / "data.json")),
         versions=mapping(read_json(folder / "versions.json")),
@@ -140,6 +140,12 @@ def _read(folder: Path, texts: Sequence[str | Sequence[str]] | None) -> Run:
         space=read_space(folder / "vectors.npz"),
         tagging=read_tagging_details(folder / "tagging_details.json"),
     )
+
+
+def _models(folder: Path) -> dict[str, Any]:
+    """By role; a tagger is a model by itself."""
+    tagger = mapping(read_json(folder / "tagger.json"))
+    return mapping(read_json(folder / "models.json")) | ({"tagger": tagger} if tagger else {})
 
 
 def _curves(path: Path) -> dict[str, Curve]:
