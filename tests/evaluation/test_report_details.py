@@ -35,7 +35,9 @@ def test_runs_stand_beside_one_another(full, tmp_path):
         write_json(other / "results.json", {"retrieval": {"languages": languages, "after": 33.25}})
         others.append(other)
     config = json.loads((others[0] / "config.json").read_text())
-    write_json(others[0] / "config.json", config | {"batch_size": 64, "seed": 7})
+    described = {f"de_{n}": {"reader": "conllu", "language": "de"} for n in range(9)}
+    changes = {"batch_size": 64, "seed": 7, "corpora": {"train": described}}
+    write_json(others[0] / "config.json", config | changes)
     page = written(full, others=others, out=tmp_path / "page.html")
     assert page.headings[:2] == ["Runs", "Retrieval by language"]
     names = [f"{full.parent.name}/mine", *(f"run {number}/mine" for number in range(6))]
@@ -47,6 +49,7 @@ def test_runs_stand_beside_one_another(full, tmp_path):
     assert "33.2 %" in scores
     differ = rest.partition("Where the runs differ")[2]
     assert "batch_size 128 64 128" in differ and "seed 0 7 0" in differ
+    assert "corpora.train – 9 entries: de_0, de_1, de_2, … –" in differ
     assert "total_steps" not in differ.partition("All settings")[0]
     one = written(full, others=[full, full], out=tmp_path / "page.html")
     assert "settings are the same" in one.text

@@ -30,6 +30,7 @@ h1 { font-size: 20px; font-weight: 600; margin: 4px 0 0; overflow-wrap: anywhere
 h2 { font-size: 24px; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 8px; }
 p { margin: 0 0 12px; max-width: 62ch; text-wrap: pretty; }
 section > p { color: var(--muted); }
+section > div + p { margin-top: 36px; }
 section > p strong { color: var(--ink); font-weight: 600; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.86em; }
 
