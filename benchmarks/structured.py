@@ -343,7 +343,8 @@ def work(chosen: argparse.Namespace) -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache))
     experiment = Experiment(chosen.task, chosen.setting, chosen.workdir)
     for row, seed in experiment.jobs():
-        if chosen.seeds is None or seed < chosen.seeds:
+        is_chosen = chosen.rows is None or row in chosen.rows
+        if is_chosen and (chosen.seeds is None or seed < chosen.seeds):
             experiment.run(row, seed)
 
 
@@ -352,6 +353,7 @@ def start_workers(chosen: argparse.Namespace) -> None:
     cores = sorted(os.sched_getaffinity(0))[: chosen.workers]
     flags = [f"--task={chosen.task}", f"--setting={chosen.setting}", f"--workdir={chosen.workdir}"]
     flags += [] if chosen.seeds is None else [f"--seeds={chosen.seeds}"]
+    flags += [] if chosen.rows is None else ["--rows", *chosen.rows]
     workers = [
         subprocess.Popen(
             ["taskset", "-c", str(core), sys.executable, __file__, *flags, f"--worker={number}"]
@@ -373,6 +375,7 @@ def main():
     parser.add_argument("--task", choices=("pos", "ner", "absa"), default="pos")
     parser.add_argument("--setting", choices=sorted(SETTINGS), default="paper")
     parser.add_argument("--seeds", type=int, help="fewer than each row's own")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="some of the table's")
     parser.add_argument("--workdir", type=pathlib.Path, default=ROOT / "runs" / "structured")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--report", action="store_true", help="trains nothing")

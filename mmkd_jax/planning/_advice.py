@@ -24,7 +24,8 @@ def advice(plan: Plan, settings: Any) -> list[str]:
     parts = settings.mesh.shape(plan.topology.chips)
     room, wanted = limit - state, plan.hbm_bytes - state
     if state > limit / 4:
-        more = _fsdp(state, limit, parts[1], parts[0])
+        # Parameters are split within a slice, not over several.
+        more = _fsdp(state, limit, parts[1], parts[0] // plan.topology.slices)
         found.append(
             f"--config.mesh.fsdp={more} splits parameters and their moments, "
             f"{state / 2**30:.1f} GiB a chip now, over {more} chips"
@@ -33,9 +34,10 @@ def advice(plan: Plan, settings: Any) -> list[str]:
     fitting = int(each * room / wanted) if room > 0 else 0
     if fitting:
         pieces = next(n for n in range(1, each + 1) if each % n == 0 and each // n <= fitting)
+        # Of taggers it counts words.
+        batch_size = settings.batch_size * fitting // each
         found += [
-            f"--config.batch_size={fitting * parts[0] * parts[1]}: about {fitting} examples a "
-            f"chip fit, of {each} now",
+            f"--config.batch_size={batch_size}: about {fitting} examples a chip fit, of {each} now",
             f"--config.accumulation.pieces={settings.accumulation.pieces * pieces} takes the same "
             "batch in pieces, and is slower",
         ]

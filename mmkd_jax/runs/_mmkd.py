@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import MMKD
+from mmkd_jax.runs._counts import Counted, counted, write_counts
 from mmkd_jax.runs._models import (
     Outline,
     expected_config,
@@ -90,6 +91,11 @@ class MMKDRun(Run):
           The manifest, or None as long as other parts are missing.
         """
         pairs = self.settings.pairs
+        if parts > pairs.shards:
+            raise ValueError(
+                f"--shard={part}/{parts} needs as many files as there are parts: set "
+                f"--config.pairs.shards={parts}, in all parts alike, got {pairs.shards}"
+            )
         teacher, student = self._subwords("teacher"), self._subwords("student")
         made = (self._sources(), teacher, student, pairs.max_length, pairs.shards)
         if beam:
@@ -98,6 +104,16 @@ class MMKDRun(Run):
         for shard in range(part, pairs.shards, parts):
             manifest = data.prepare_pairs(self.prepared, *made, shard=shard)
         return manifest
+
+    def check(self) -> None:
+        """Says what is missing, of held-out pairs too, before the others are prepared for hours."""
+
+        def count() -> list[Counted]:
+            if not self.settings.pairs.folder:
+                self._sources()
+            return counted({"held_out": self._held_out_sources()})
+
+        write_counts(self.folder, "pair", training.all_or_none(count))
 
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
@@ -203,6 +219,9 @@ class MMKDRun(Run):
     def _sources(self) -> list[data.Source]:
         return data.open_sources(self.settings.pairs.sources, self.settings.pairs.root or ".")
 
+    def _held_out_sources(self) -> list[data.Source]:
+        return data.open_sources(self.settings.pairs.held_out, self.settings.pairs.root or ".")
+
     def _tokenizer(self, name: str) -> Any:
         def texts() -> Iterator[str]:
             for source in self._sources():
@@ -231,7 +250,8 @@ class MMKDRun(Run):
         settings, pairs = self.settings, self.settings.pairs
         teacher, student = self._subwords("teacher"), self._subwords("student")
         if not pairs.folder:
-            mine = jax.process_index(), jax.process_count()
+            # Processes beyond the last shard have none to write.
+            mine = jax.process_index(), min(jax.process_count(), pairs.shards)
             training.all_or_none(lambda: self.prepare(*mine))
         prepared = data.load_pairs(self.prepared, teacher, student)
         sampling = data.Sampling(
@@ -267,8 +287,7 @@ class MMKDRun(Run):
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
         """Pairs to judge by: by language, or by source where a language has several."""
-        pairs = self.settings.pairs
-        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        sources = self._held_out_sources()
         several = len({source.language for source in sources}) < len(sources)
         return {
             source.name if several else source.language: [row[:2] for row in _pairs_of(source)]

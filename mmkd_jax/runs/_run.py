@@ -23,6 +23,9 @@ class Run:
         del folder
         raise ValueError(f"method {settings.method!r} has nothing to prepare: train it at once")
 
+    def check(self) -> None:
+        """Says what is missing, before anything is trained; all processes of a run call this."""
+
     def first(self) -> dict[str, Any]:
         """The settings of the runs that must come before, by their folders below this one's."""
         return {}

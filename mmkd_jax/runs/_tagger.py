@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax._json import described_by, read_json
 from mmkd_jax.methods import Structured
+from mmkd_jax.runs._counts import Counted, counted, write_counts
 from mmkd_jax.runs._models import load_model, load_tokenizer, write_json
 from mmkd_jax.runs._run import Run, learning_of
 from mmkd_jax.runs._tagger_details import save_tagging_details
@@ -28,6 +29,7 @@ from mmkd_jax.tags import TagSet, convert
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
 Tags = tuple[str, ...]
+_PARTS = ("train", "dev", "test", "zero_shot")
 _ENCODER, _REST = range(2)  # what random numbers are for
 _NEXT = """
 The report:          {report}
@@ -84,6 +86,16 @@ class TaggerRun(Run):
         return abstract(settings, mesh, Structured(settings.structured, config))
 
     # --- Making what is missing -----------------------------------------------------------------
+
+    def check(self) -> None:
+        """Says what is missing or cannot be read, of the tests too, before anything is trained."""
+        corpora = self.settings.corpora
+
+        def count() -> list[Counted]:
+            root = corpora.root or "."
+            return counted({n: data.open_tagged(getattr(corpora, n), root) for n in _PARTS})
+
+        write_counts(self.folder, "sentence", training.all_or_none(count))
 
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""

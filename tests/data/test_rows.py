@@ -80,6 +80,8 @@ def test_inferences():
 def test_paraphrases():
     good = {"sentence1": "a", "sentence2": "b", "label": "1"}
     assert list(paraphrases_of_rows(rows(good), "de")) == [Paraphrase("a", "b", 1, "de")]
+    named = [good | {"label": name} for name in ("different_meaning", "paraphrase")]
+    assert [found.label for found in paraphrases_of_rows(rows(*named))] == [0, 1]
     with pytest.raises(ReadError, match="rows:1: label is neither 0 nor 1: 2"):
         list(paraphrases_of_rows(rows({**good, "label": 2})))
 

@@ -9,7 +9,7 @@ from mmkd_jax.planning import Plan, Topology, advice
 from mmkd_jax.runs import MMKDRunSettings, ModelSettings, PairSettings
 
 GIB = 2**30
-SETTINGS = MMKDRunSettings(pairs=PairSettings(folder="somewhere"))
+SETTINGS = MMKDRunSettings(pairs=PairSettings(folder="somewhere"), batch_size=1024)
 
 
 def too_large(state: float, used: float, batch: int = 1024) -> Plan:
@@ -54,6 +54,27 @@ def test_rematerialised_already():
 def test_state_too_large(state, parts):
     [line] = [line for line in advice(too_large(state, state + 10), SETTINGS) if "fsdp" in line]
     assert f"--config.mesh.fsdp={parts}" in line
+
+
+def test_state_is_split_within_a_slice():
+    """A mesh whose parameters are split over slices is refused."""
+    plan = too_large(100, 110)
+    two = dataclasses.replace(plan, topology=dataclasses.replace(plan.topology, slices=2))
+    [line] = [line for line in advice(two, SETTINGS) if "fsdp" in line]
+    assert "--config.mesh.fsdp=16" in line
+    mesh = training.MeshSettings(fsdp=16)
+    assert mesh.shape(two.topology.chips)[0] % two.topology.slices == 0
+
+
+def test_batches_that_are_counted_in_words():
+    """Of taggers: the plan has rows, the config words."""
+    words = dataclasses.replace(SETTINGS, batch_size=1024 * 40)
+    in_words, in_rows = (
+        next(line for line in advice(too_large(2, 30), settings) if "batch_size" in line)
+        for settings in (words, SETTINGS)
+    )
+    found, rows = (int(line.partition("=")[2].partition(":")[0]) for line in (in_words, in_rows))
+    assert found == 40 * rows
 
 
 def test_not_even_one_example():

@@ -82,6 +82,16 @@ def test_a_corpus_that_is_not_there_is_said_in_a_line(tmp_path):
     assert "Traceback" not in printed
 
 
+def test_more_parts_than_shards_are_refused(tmp_path):
+    """A part without a shard would have nothing to do, and say that others are not finished."""
+    printed = run("prepare", PULSE, f"--out={tmp_path}", "--shard=2/3", code=1)
+    assert printed.splitlines()[-1] == (
+        "prepare: --shard=2/3 needs as many files as there are parts: set --config.pairs.shards=3, "
+        "in all parts alike, got 2"
+    )
+    assert not any(tmp_path.iterdir())
+
+
 def test_parts_are_written_as_fractions():
     assert part_of("0/1") == (0, 1)
     assert part_of("2/8") == (2, 8)

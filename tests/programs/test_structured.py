@@ -40,6 +40,7 @@ def test_everyone_is_trained_and_compared(taught):
         teacher = results(taught / "teachers" / code)
         assert teacher["test"]["languages"] == {code: found["languages"][code]["teachers"]}
         assert (taught / "outputs" / code / OUTPUTS).exists()
+        assert (taught / "teachers" / code / "data.json").exists()
     lines = [json.loads(line) for line in course(taught).splitlines()]
     assert {"kl", "nll", "lambda", "loss"} <= set(lines[-1])
     shares = [line["lambda"] for line in lines if "lambda" in line]
