@@ -160,7 +160,7 @@ class Progress:
     def _text(self, step: int, loss: SupportsFloat, rates: Rates | None) -> str:
         parts = [f"loss {float(loss):.4g}"]
         if rates is not None:
-            parts += [f"{_rounded(rates.pairs)} pairs/s", f"{_rounded(rates.tokens)} tokens/s"]
+            parts += [f"{_rounded(rates.pairs)} examples/s", f"{_rounded(rates.tokens)} tokens/s"]
             if rates.mfu is not None:
                 parts.append(f"MFU {rates.mfu:.1%}")
             parts.append(f"{_time((self._total - step) / rates.steps)} left")

@@ -110,7 +110,7 @@ def test_a_changed_teacher_is_noticed(prepared, tmp_path):
 def test_the_quickstart_in_miniature(tmp_path):
     few = [f"--config.{run}total_steps=6" for run in ("", "recipe.")]
     command = ["--config=configs/structured_quickstart.py", f"--workdir={tmp_path}", *few]
-    printed = run("train", *command, "--config.seeds=1")
+    printed = run("train", *command, "--config.seeds=1", seconds=900)
     found = results(tmp_path)
     assert list(found["rows"]) == ["teachers", "baseline", "hard", "student"]
     assert set(found["languages"]) == {"de", "en"}

@@ -48,11 +48,11 @@ def test_each_fold_is_asked_about_what_it_has_not_seen(folded):
 
 
 def test_two_processes_are_as_one(folded, tmp_path):
-    end(start_together("train", f"{CONFIG}folds", where(tmp_path / "two")))
+    end(start_together("train", f"{CONFIG}folds", where(tmp_path / "two")), seconds=600)
     for name in ("", "teachers/de-0", "teachers/de-1"):
         pairs = zip(metrics(tmp_path / "two" / name), metrics(folded / name), strict=True)
         for line, expected in pairs:
-            assert line == pytest.approx(expected, rel=1e-3, abs=1e-3)
+            assert line == pytest.approx(expected, rel=1e-5)
     for name in ("de-0", "de-1"):
         assert [path.name for path in outputs(tmp_path / "two", name)] == [
             path.name for path in outputs(folded, name)
@@ -70,7 +70,8 @@ def test_what_is_half_written_is_finished_and_not_trusted(folded, tmp_path):
     half.with_suffix(".json").unlink()
     records = half.with_suffix(".array_record")
     records.write_bytes(bytes(len(before[records])))
-    finished = {path: path.stat().st_mtime_ns for path in before if path.stem != half.stem}
+    others = [path for path in before if path.stem not in (half.stem, "scores")]
+    finished = {path: path.stat().st_mtime_ns for path in others}
     run(
         "train",
         f"{CONFIG}folds",

@@ -82,7 +82,7 @@ def test_a_bar_on_a_terminal():
     text = terminal.getvalue()
     assert " 500/1000 [" in text
     assert "50%|" in text
-    assert "loss 1.235, 123 pairs/s, 45.7k tokens/s, MFU 41.2%, 4:10 left" in text
+    assert "loss 1.235, 123 examples/s, 45.7k tokens/s, MFU 41.2%, 4:10 left" in text
     assert " 400/1000 [" in text  # where it began
 
 
@@ -97,7 +97,7 @@ def test_elsewhere_a_line_a_minute_and_one_at_the_end():
         *("step 120/300 (40%)", "step 240/300 (80%)", "step 300/300 (100%)")
     ]
     assert lines[0].endswith("(40%), loss nan")
-    assert lines[1].endswith(", loss nan, 123 pairs/s, 45.7k tokens/s, 0:30 left")
+    assert lines[1].endswith(", loss nan, 123 examples/s, 45.7k tokens/s, 0:30 left")
 
 
 def test_other_processes_are_silent(monkeypatch):
