@@ -125,10 +125,11 @@ def kill_rounds(story: Story, rounds: int) -> None:
         number = sum(entry["finished"] for entry in story.rounds())
         workdir = story.folder / f"run-{number}"
         chance = random.Random(done)
-        moment = chance.choice(MOMENTS) if newest(workdir) else "starting"
-        # Where there is no checkpoint yet, one must come at last.
-        most = pace.start if newest(workdir) else 1.5 * pace.start
-        seconds = chance.uniform(0.0, most if moment == "starting" else SAVES * pace.save)
+        # A run is killed before its first save once: one must come at last.
+        begun = workdir.exists()
+        moment = chance.choice(MOMENTS if newest(workdir) or not begun else MOMENTS[1:])
+        most = pace.start if moment == "starting" else SAVES * pace.save
+        seconds = chance.uniform(0.0, most)
         found = kill_once(pulse(workdir, *FLAGS), workdir, moment, seconds)
         finished = newest(workdir) > 0.85 * STEPS or done + 1 == rounds
         if finished:

@@ -39,13 +39,14 @@ def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) 
 
     Args:
       arguments: Of ``mmkd_jax.train``.
-      workdir: Of the run; it has a checkpoint, unless it is killed while starting.
+      workdir: Of the run. Without a checkpoint "between saves" is after the first one, and "in a
+        save" in the first one.
       moment: One of `MOMENTS`.
       seconds: To wait after its start; between saves, after it has said where it goes on.
     """
     whole, resumed = newest(workdir), None
     process = start("train", *arguments)
-    if moment != "starting":
+    if moment != "starting" and whole:
         line = process.stdout.readline()
         said = re.fullmatch(r"going on after step (\d+)\n", line)
         if said is None:
@@ -55,6 +56,8 @@ def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) 
         begun = workdir / "checkpoints"
         wait_for(lambda: any(begun.glob("*orbax-checkpoint-tmp*")), process, seconds=1000)
     else:
+        if moment == "between saves":
+            wait_for(lambda: newest(workdir), process, seconds=1000)
         time.sleep(seconds)
     kill([process])
     return Kill(moment, whole, resumed, last_written(workdir), newest(workdir))
