@@ -60,9 +60,9 @@ INTRO = f"""\
 `configs/pulse.py`, with {STEPS:,} steps, a checkpoint every {EVERY}. A round starts the run, which
 goes on from the newest checkpoint that is whole, and kills it with signal 9: while it starts,
 within {SAVES} times as many steps as it makes between two saves, or as soon as a save has begun.
-*Lost* are steps that had been saved and had to be done again. Steps after the last save are always done again. Runs that come near
-their end are finished, and compared with the undisturbed one: every metric of every step and every
-weight of the student.
+*Lost* are steps that had been saved and had to be done again. Steps after the last save are always
+done again. Runs that come near their end are finished, and compared with an undisturbed one: every
+metric of every step and every weight of the student.
 
 {PROCESSES} processes with a device each, joined by gloo, on 40 steps without dropout; compared with
 one process that has {PROCESSES} devices, to 1e-5."""
