@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from side_by_side import Report, Row, figure
 
@@ -60,11 +59,10 @@ OUTCOME = "outcome"
 INTRO = f"""\
 `configs/pulse.py`, with {STEPS:,} steps, a checkpoint every {EVERY}. A round starts the run, which
 goes on from the newest checkpoint that is whole, and kills it with signal 9: while it starts,
-within the time of {SAVES} saves after it has said where it goes on, or as soon as a save has begun.
-How long starts and saves take is seen on a run that nobody disturbs. *Lost* are steps that had been
-saved and had to be done again. Steps after the last save are always done again. Runs that come near
-their end are finished, and compared with the undisturbed one: every metric of every step and every
-weight of the student.
+within {SAVES} times as many steps as it makes between two saves, or as soon as a save has begun.
+*Lost* are steps that had been saved and had to be done again. Steps after the last save are always
+done again. Runs that come near their end are finished, and compared with an undisturbed one: every
+metric of every step and every weight of the student.
 
 {PROCESSES} processes with a device each, joined by gloo, on 40 steps without dropout; compared with
 one process that has {PROCESSES} devices, to 1e-5."""
@@ -92,44 +90,32 @@ class Story:
             file.write(json.dumps(entry) + "\n")
 
 
-class Pace(NamedTuple):
-    """Seconds that things take on this machine.
-
-    Attributes:
-      start: Until the first save is finished.
-      save: From one save to the next.
-    """
-
-    start: float
-    save: float
-
-
-def run_undisturbed(story: Story) -> Pace:
-    """From the first to the last step, once."""
-    workdir, path = story.folder / "undisturbed", story.folder / "pace.json"
+def run_undisturbed(story: Story) -> float:
+    """From the first to the last step, once; returns the seconds until the first save was done."""
+    workdir, path = story.folder / "undisturbed", story.folder / "start.json"
     if not path.exists():
         shutil.rmtree(workdir, ignore_errors=True)
         begin = time.monotonic()
         process = start("train", *pulse(workdir, *FLAGS))
         wait_for(lambda: newest(workdir), process, seconds=PATIENCE)
-        first = time.monotonic() - begin
+        taken = time.monotonic() - begin
         end([process], seconds=PATIENCE)
-        rest = time.monotonic() - begin - first
-        path.write_text(json.dumps(Pace(first, rest / (STEPS / EVERY - 1))._asdict()))
-    return Pace(**json.loads(path.read_text()))
+        path.write_text(json.dumps(taken))
+    return json.loads(path.read_text())
 
 
 def kill_rounds(story: Story, rounds: int) -> None:
-    pace, undisturbed = run_undisturbed(story), story.folder / "undisturbed"
+    longest, undisturbed = run_undisturbed(story), story.folder / "undisturbed"
     while (done := len(story.rounds())) < rounds:
         number = sum(entry["finished"] for entry in story.rounds())
         workdir = story.folder / f"run-{number}"
         chance = random.Random(done)
-        moment = chance.choice(MOMENTS) if newest(workdir) else "starting"
-        # Where there is no checkpoint yet, one must come at last.
-        most = pace.start if newest(workdir) else 1.5 * pace.start
-        seconds = chance.uniform(0.0, most if moment == "starting" else SAVES * pace.save)
-        found = kill_once(pulse(workdir, *FLAGS), workdir, moment, seconds)
+        # A run is killed before its first save once: one must come at last.
+        begun = workdir.exists()
+        moment = chance.choice(MOMENTS if newest(workdir) or not begun else MOMENTS[1:])
+        seconds = chance.uniform(0.0, longest) if moment == "starting" else 0.0
+        steps = chance.randint(1, SAVES * EVERY)
+        found = kill_once(pulse(workdir, *FLAGS), workdir, moment, seconds, steps)
         finished = newest(workdir) > 0.85 * STEPS or done + 1 == rounds
         if finished:
             run("train", *pulse(workdir, *FLAGS), seconds=PATIENCE)

@@ -23,6 +23,8 @@ measure() {
   }
 }
 
+# Rows of another machine, or of other versions, do not mix with these: all are measured anew.
+run rm -f benchmarks/results/crf_gpu.json benchmarks/results/losses_gpu.json
 measure 4 benchmarks/gpu.py
 measure 2.5 benchmarks/crf.py --platform gpu --only log_z,viterbi,kl --steps 128,512 --tags 17,64 \
   --minutes 1 --merge

@@ -206,6 +206,16 @@ def test_tfds_tags_and_answers(tfds, prepare):
     assert list(questions_of_rows([row])) == [Question("q", "ü b", ("b",), (2,), "", "1")]
 
 
+@pytest.mark.parametrize(
+    "name, split", [("xnli", "train"), ("wikiann/xx", "test"), ("no_such_set", "test")]
+)
+def test_data_sets_that_are_not_prepared_say_how_to(tfds, tmp_path, name, split):
+    with pytest.raises(
+        ValueError, match=f"tfds:{name}/{split} is not there: .*array_record {name}$"
+    ):
+        next(tfds_rows(name, split, data_dir=tmp_path))
+
+
 @pytest.mark.parametrize("name", BUILDER_MODULES)
 def test_builders_register_once_their_module_is_imported(tfds, name):
     importlib.import_module(f"tensorflow_datasets.{BUILDER_MODULES[name]}")

@@ -34,18 +34,22 @@ class Kill(NamedTuple):
         return 0 if self.resumed is None else max(0, self.whole - self.resumed)
 
 
-def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) -> Kill:
+def kill_once(
+    arguments: list[str], workdir: Path, moment: str, seconds: float = 0.0, steps: int = 0
+) -> Kill:
     """Starts a run, or goes on with it, and kills it.
 
     Args:
       arguments: Of ``mmkd_jax.train``.
-      workdir: Of the run; it has a checkpoint, unless it is killed while starting.
+      workdir: Of the run. Without a checkpoint "between saves" is after the first one, and "in a
+        save" in the first one.
       moment: One of `MOMENTS`.
       seconds: To wait after its start; between saves, after it has said where it goes on.
+      steps: That it is to make first, between saves.
     """
     whole, resumed = newest(workdir), None
     process = start("train", *arguments)
-    if moment != "starting":
+    if moment != "starting" and whole:
         line = process.stdout.readline()
         said = re.fullmatch(r"going on after step (\d+)\n", line)
         if said is None:
@@ -55,6 +59,10 @@ def kill_once(arguments: list[str], workdir: Path, moment: str, seconds: float) 
         begun = workdir / "checkpoints"
         wait_for(lambda: any(begun.glob("*orbax-checkpoint-tmp*")), process, seconds=1000)
     else:
+        if moment == "between saves":
+            wait_for(lambda: newest(workdir), process, seconds=1000)
+            aim = newest(workdir) + steps
+            wait_for(lambda: last_written(workdir) >= aim, process, seconds=1000)
         time.sleep(seconds)
     kill([process])
     return Kill(moment, whole, resumed, last_written(workdir), newest(workdir))
@@ -64,8 +72,8 @@ def last_written(workdir: Path) -> int:
     """The last step that is written down; the kill may have left a piece of a line."""
     path = workdir / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    steps = [json.loads(line)["step"] for line in lines if line.endswith("\n")]
-    return max(steps, default=0)
+    whole = (line for line in reversed(lines) if line.endswith("\n"))
+    return json.loads(next(whole, '{"step": 0}'))["step"]
 
 
 def newest(workdir: Path) -> int:
