@@ -112,7 +112,7 @@ def test_the_quickstart_in_miniature(tmp_path):
     command = ["--config=configs/structured_quickstart.py", f"--workdir={tmp_path}", *few]
     printed = run("train", *command, "--config.seeds=1", seconds=900)
     found = results(tmp_path)
-    assert list(found["rows"]) == ["teachers", "baseline", "hard", "student"]
+    assert list(found["rows"]) == ["teachers", "baseline", "student", "hard"]
     assert set(found["languages"]) == {"de", "en"}
     for name in ("teachers", "baseline", "student"):
         assert 0 < found[name] <= 100
