@@ -108,13 +108,14 @@ def _table(sources: list[_Source], largest: int | float, run: Run, of_parts: boo
             source.name,
             _language(source.language),
             *([_name(source.part)] if of_parts else []),
-            _bar(source.count, largest),
             count(source.count),
+            _bar(source.count, largest),
         ]
         for source in sources
     ]
-    head = ["Source", "Language", *(["For"] if of_parts else []), "", _units(run)]
-    return table(head, rows, numeric=(len(head) - 1,))
+    # Bars come last: a phone shows what comes before them.
+    head = ["Source", "Language", *(["For"] if of_parts else []), _units(run), ""]
+    return table(head, rows, numeric=(len(head) - 2,))
 
 
 def _units(run: Run) -> str:
