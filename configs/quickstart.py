@@ -47,13 +47,13 @@ def get_config(arg: str = ""):
     config.optimizer.clip_norm = 1.0
     # Both vectors are means over tokens, in the teacher's own space. The structure level tells
     # sentences apart once its temperature is low. The token and the word level cost most, and are
-    # asked of a few pairs.
+    # asked of a few pairs; heavier ones cost retrieval (benchmarks/RESULTS.md, "What each level").
     config.mmkd.teacher_projection = "none"
     config.mmkd.sentence_vector = "mean"
     config.mmkd.structure_temperature = 0.05
     config.mmkd.pairs_every = 16
-    config.mmkd.weights.token = 0.1
-    config.mmkd.weights.word = 0.1
+    config.mmkd.weights.token = 0.02
+    config.mmkd.weights.word = 0.02
     config.mmkd.weights.sentence = 1.0
     config.mmkd.weights.structure = 1.0
     config.pairs.max_length = 32
