@@ -49,7 +49,7 @@ def get_config(arg: str = ""):
     quickstart = beside(__file__, "quickstart")
     for name in ("teacher", "student", "optimizer", "mmkd"):
         setattr(config, name, getattr(quickstart, name))
-    config.total_steps = 4_000
+    config.total_steps = 1_500
     config.batch_size = 128
     config.checkpoint_every = 500
     config.student.vocabulary_size = 16_000
