@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "mmkd_tatoeba.py"
 ARMS = (
     *("all", "no_token", "no_word", "no_sentence", "no_structure"),
-    *("sentence_alone", "no_distillation"),
+    *("sentence_alone", "no_distillation", "light"),
 )
 SETS = {"tatoeba": "Tatoeba test", "ntrex": "NTREX"}
 BEFORE, WHOLE = "before training", "all levels"

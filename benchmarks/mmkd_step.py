@@ -1,6 +1,6 @@
 """Measures one training step of MMKD, beside the released schedule in PyTorch.
 
-    python benchmarks/mmkd_step.py          # about 9 minutes on 2 cores
+    python benchmarks/mmkd_step.py          # about 14 minutes on 2 cores
     python benchmarks/mmkd_step.py --quick  # a small model; prints, writes nothing
 
 A whole run writes `results/mmkd_step.json` and its section of `RESULTS.md`. BERT-base in bfloat16

@@ -25,8 +25,6 @@ from mmkd_jax.tags import TagSet
 
 LONGEST = 80  # words of a training sentence; the rest is cut off
 TOKENS = 640  # a batch
-EPOCHS = 30
-TEACHER_EPOCHS = 14  # with more, they are sure of all they have learned from, and have less to tell
 SMALL = {"width": 64, "word_width": 32, "filters": 32}
 LARGE = {"width": 128, "word_width": 64, "filters": 48}
 By = dict[str, list[TaggedSentence]]
@@ -91,13 +89,26 @@ def read_ner(folder: pathlib.Path, most: int = 1500) -> Corpus:
     )
 
 
+def read_absa(folder: pathlib.Path, most: int = 1500) -> Corpus:
+    """Aspect terms in restaurant reviews (MAMS), English alone: at most so many to learn from."""
+
+    def read(part: str) -> list[TaggedSentence]:
+        return list(data.read_aspects(folder / "absa_mams" / f"{part}.xml", language="en"))
+
+    train, tags = first_by_hash(read("train"), most), TagSet.of_types(["ASPECT"])
+    return Corpus(tags, {"en": train}, {"en": read("test")}, {})
+
+
+READERS = {"pos": read_pos, "ner": read_ner, "absa": read_absa}
+
+
 def first_by_hash(sentences: Sequence[TaggedSentence], most: int) -> list[TaggedSentence]:
     """So many of them, which depends on their words alone."""
     return sorted(sentences, key=lambda sentence: _hash(sentence.words))[:most]
 
 
-def is_labelled(sentence: TaggedSentence, share: float) -> bool:
-    """Whether a sentence is among the share whose gold tags the student sees."""
+def is_among(sentence: TaggedSentence, share: float) -> bool:
+    """Whether a sentence is among a share of all; a larger share holds a smaller one."""
     return _hash(sentence.words) < share * 2**64
 
 
@@ -126,6 +137,11 @@ class Lessons(NamedTuple):
     scores: list[methods.Scores]
     numbers: np.ndarray
     emissions: list[np.ndarray]
+
+    def of(self, kept: Sequence[bool]) -> "Lessons":
+        """Those of some of the sentences."""
+        emissions = [found for found, keep in zip(self.emissions, kept, strict=True) if keep]
+        return Lessons(self.scores, self.numbers[np.asarray(kept)], emissions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +208,7 @@ def train(
     kind: str = "crf",
     settings: methods.StructuredSettings | None = None,
     lessons: Lessons | None = None,
-    epochs: float = EPOCHS,
+    epochs: float = 30,
     words: By | None = None,
 ) -> Tagger:
     """Trains a tagger from new weights.

@@ -9,12 +9,16 @@ After the colon, with commas between them:
     train=       languages to learn from, with + between them: en (the default), or for
                  translate-train en+de+fr, or all
     test=        languages to be tested in; all that the benchmark has by default
+    from=        files (the default), as listed below; hub, the data sets of the Hugging Face hub
+                 (needs the extra data); or tfds, what ``tfds build --file_format=array_record``
+                 has prepared: multi_nli, xnli, xtreme_xnli, paws_x_wiki, squad, xquad, wikiann,
+                 xtreme_pos
     runlocal     a few hundred steps of few rows, to see that all files are there and are read
 
 Several seeds, with their mean and deviation: ``--config.seeds=5``. Another benchmark's layout, or
 more files of one's own: ``config.texts.train`` and its like take any descriptions that
-`mmkd_jax.data.open_texts` reads (of taggers, ``config.corpora`` and `open_tagged`), names of TFDS
-and of the Hugging Face hub too. ner and pos are taggers: their folder is ``config.corpora.root``.
+`mmkd_jax.data.open_texts` reads (of taggers, ``config.corpora`` and `open_tagged`). ner and pos are
+taggers: their folder is ``config.corpora.root``.
 
 Where the files are to be had (unpack each under ``config.texts.root``; names as they are then):
 
@@ -35,6 +39,7 @@ et al. 2020), whose learning rates, epochs and lengths are the ones below.
 """
 
 import dataclasses
+import functools
 
 from mmkd_jax.config import defaults
 from mmkd_jax.data import UPOS
@@ -71,7 +76,7 @@ def get_config(arg: str = ""):
     config.texts.root = "corpora"
     train = _languages(chosen.get("train", "en"), task.languages)
     test = _languages(chosen.get("test", "all"), task.languages)
-    files = _FILES[task.name]
+    files = _descriptions(chosen)
     config.texts.train = {f"{task.name}_train_{code}": files("train", code) for code in train}
     config.texts.dev = {f"{task.name}_dev_en": files("dev", "en")}
     config.texts.test = {f"{task.name}_test_{code}": files("test", code) for code in test}
@@ -110,13 +115,10 @@ def _xquad(part: str, language: str) -> dict:
     return {"reader": "squad", "language": language, "path": path}
 
 
-_FILES = {"xnli": _xnli, "paws_x": _paws_x, "xquad": _xquad}
-
-
 def _tagger(chosen: dict[str, str]):
     """An encoder with a softmax over tags, which begins with no idea of them."""
     task, config = chosen["task"], defaults("tagger")
-    files, languages = _TAGGED[task]
+    files, languages = _descriptions(chosen), _TAGGED[task]
     train = _languages(chosen.get("train", "en"), languages)
     test = _languages(chosen.get("test", "all"), languages)
     config.task = task
@@ -167,17 +169,88 @@ hi:hdtb hu:szeged id:gsd it:isdt ja:gsd kk:ktb ko:gsd mr:ufal nl:alpino pt:gsd r
 th:pud tl:trg tr:imst ur:udtb vi:vtb yo:ytb zh:gsd
 """
 _TREEBANK_OF = dict(pair.split(":") for pair in _TREEBANKS.split())
-_TAGGED = {"ner": (_wikiann, tuple(_WIKIANN.split())), "pos": (_universal, tuple(_TREEBANK_OF))}
+_TAGGED = {"ner": tuple(_WIKIANN.split()), "pos": tuple(_TREEBANK_OF)}
+
+# Data sets that others hold. Their splits are named alike.
+_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+_NAMES = """
+en:English af:Afrikaans ar:Arabic bg:Bulgarian de:German el:Greek es:Spanish et:Estonian eu:Basque
+fa:Persian fi:Finnish fr:French he:Hebrew hi:Hindi hu:Hungarian id:Indonesian it:Italian ja:Japanese
+kk:Kazakh ko:Korean mr:Marathi nl:Dutch pt:Portuguese ru:Russian ta:Tamil te:Telugu th:Thai
+tl:Tagalog tr:Turkish ur:Urdu vi:Vietnamese yo:Yoruba zh:Chinese
+"""
+_NAME_OF = dict(pair.split(":") for pair in _NAMES.split())
+
+
+def _hub(task: str, part: str, language: str) -> dict:
+    split, more = _SPLITS[part], {}
+    if task == "xnli":
+        more = {"path": "facebook/xnli", "name": language}
+    elif task == "paws_x":
+        more = {"path": "google-research-datasets/paws-x", "name": language}
+    elif task == "xquad" and part == "test":
+        more, split = {"path": "google/xquad", "name": f"xquad.{language}"}, "validation"
+    elif task == "xquad" and language == "en":
+        more = {"path": "rajpurkar/squad"}
+    elif task == "ner":
+        more = {"path": "unimelb-nlp/wikiann", "name": language, "tags": "ner_tags"}
+    elif task == "pos":
+        more = {"path": "google/xtreme", "name": f"udpos.{_NAME_OF[language]}", "tags": "pos_tags"}
+    else:
+        raise ValueError(
+            "translations of SQuAD are not on the hub: name from=tfds, from=files or train=en"
+        )
+    return {"reader": "hugging_face", "language": language, "split": split, **more}
+
+
+def _tfds(task: str, part: str, language: str) -> dict:
+    split, more = _SPLITS[part], {}
+    if task == "xnli" and part == "train":
+        name = "multi_nli" if language == "en" else "xtreme_xnli"
+    elif task == "xnli":
+        name = "xnli"
+    elif task == "paws_x":
+        name = f"paws_x_wiki/{language}"
+    elif task == "xquad" and part != "test" and language == "en":
+        name = "squad"
+    elif task == "xquad":
+        name, split = f"xquad/{language}", "test" if part == "test" else f"translate-{part}"
+    elif task == "ner":
+        name = f"wikiann/{language}"
+    else:
+        name, split, more = f"xtreme_pos/xtreme_pos_{language}", part, {"tags": "upos"}
+    return {"reader": "tfds", "language": language, "name": name, "split": split, **more}
+
+
+def _file(task: str, part: str, language: str) -> dict:
+    return _FILES[task](part, language)
+
+
+_FILES = {
+    "xnli": _xnli,
+    "paws_x": _paws_x,
+    "xquad": _xquad,
+    "ner": _wikiann,
+    "pos": _universal,
+}
+_FROM = {"files": _file, "hub": _hub, "tfds": _tfds}
+
+
+def _descriptions(chosen: dict[str, str]):
+    """From part and language to what is read."""
+    origin = chosen.get("from", "files")
+    if origin not in _FROM:
+        raise ValueError(f"from must be one of {', '.join(_FROM)}, got {origin!r}")
+    return functools.partial(_FROM[origin], chosen["task"])
 
 
 def _chosen(arg: str) -> dict[str, str]:
     parts = [part.partition("=") for part in arg.split(",") if part]
     chosen = {name.strip(): value.strip() for name, _, value in parts}
-    known = ("task", "train", "test", "runlocal")
-    tasks = (*_FILES, *_TAGGED)
-    if chosen.get("task") not in tasks or set(chosen) - set(known):
+    known = ("task", "train", "test", "from", "runlocal")
+    if chosen.get("task") not in _FILES or set(chosen) - set(known):
         raise ValueError(
-            f"name a task after a colon, --config=configs/finetune.py:task={'|'.join(tasks)}, and "
+            f"name a task after a colon, --config=configs/finetune.py:task={'|'.join(_FILES)}, and "
             f"maybe {', '.join(known[1:])}; got {arg!r}"
         )
     return chosen

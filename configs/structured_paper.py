@@ -15,10 +15,14 @@ Where the corpora are to be had (unpack them under ``config.corpora.root``):
 
     conll    German and English from the organisers, https://www.clips.uantwerpen.be/conll2003/ner/,
              with RCV1: conll03/eng.{train,testa,testb}, conll03/deu.{train,testa,testb}. Dutch and
-             Spanish: https://www.clips.uantwerpen.be/conll2002/ner/, conll02/ned.* and esp.*
+             Spanish: https://www.clips.uantwerpen.be/conll2002/ner/, conll02/ned.* and esp.*. All
+             are read as they come, in latin-1, with spans in IOB1 or in BIO; copies in UTF-8 with
+             "conll,utf8"
     wikiann  https://huggingface.co/datasets/unimelb-nlp/wikiann, read from the hub
-    semeval  task 5 of SemEval 2016, restaurants: https://alt.qcri.org/semeval2016/task5/, a file a
-             language and part, semeval/nl.train.jsonl, of rows {"tokens": [...], "tags": [...]}
+    semeval  task 5 of SemEval 2016, restaurants, subtask 1: https://alt.qcri.org/semeval2016/task5/,
+             two XML files a language, under the names that they come with (`_SEMEVAL` below), in
+             semeval/. A tenth of the training sentences is dev. Sentences with a term that is not
+             where the file says are left out, and counted in the log
     ud       https://universaldependencies.org, eight treebanks
 
 What differs from the paper: teachers read M-BERT, words and characters (theirs M-BERT, Flair and
@@ -29,8 +33,18 @@ of WikiAnn that the paper draws is not known: here are the splits of the hub.
 from mmkd_jax.config import defaults
 
 _TASKS = {"conll": "ner", "wikiann": "ner", "semeval": "aspects", "ud": "pos"}
+_CONLL = {"de": "conll03/deu", "en": "conll03/eng", "es": "conll02/esp", "nl": "conll02/ned"}
 _WIKIANN = ("en", "eu", "fa", "fr", "he", "id", "sl", "ta")
-_SEMEVAL = ("en", "es", "nl", "ru", "tr")
+_SEMEVAL = {
+    "en": ("ABSA16_Restaurants_Train_SB1_v2.xml", "EN_REST_SB1_TEST.xml.gold"),
+    "es": (
+        "SemEval-2016ABSA Restaurants-Spanish_Train_Subtask1.xml",
+        "SP_REST_SB1_TEST.xml.gold",
+    ),
+    "nl": ("restaurants_dutch_training.xml", "DU_REST_SB1_TEST.xml.gold"),
+    "ru": ("se16_ru_rest_train.xml", "RU_REST_SB1_TEST.xml.gold"),
+    "tr": ("reviews.xml", "TU_REST_SB1_TEST.xml.gold"),
+}
 _UD = {
     "en": "UD_English-EWT/en_ewt",
     "fa": "UD_Persian-Seraji/fa_seraji",
@@ -47,14 +61,16 @@ _STEPS = {"conll": 620, "wikiann": 250, "semeval": 80, "ud": 450}  # an epoch, a
 def get_config(arg: str = ""):
     """A task, conll if not given, and options after a comma."""
     task, *options = (arg or "conll").split(",")
-    if task not in _TASKS or set(options) - {"finetuned", "runlocal"}:
+    if task not in _TASKS or set(options) - {"finetuned", "runlocal", "utf8"}:
         raise ValueError(
-            f"name one of {', '.join(_TASKS)}, and after a comma finetuned or runlocal; got {arg!r}"
+            f"name one of {', '.join(_TASKS)}, and after a comma finetuned, utf8 or runlocal; "
+            f"got {arg!r}"
         )
     config = defaults("structured")
     config.task, config.scheme = _TASKS[task], "BIOES"
     config.objective = "posterior"
-    for part, specs in _corpora(task).items():
+    encoding = "utf-8" if "utf8" in options else "latin-1"
+    for part, specs in _corpora(task, encoding).items():
         setattr(config.corpora, part, specs)
     config.corpora.root = "corpora"
     config.corpora.max_length = 512
@@ -127,23 +143,18 @@ def _mbert():
     return encoder
 
 
-def _corpora(task: str) -> dict:
+def _corpora(task: str, encoding: str) -> dict:
     """Descriptions by part: train, dev, test."""
-    return {part: dict(_of_part(task, part)) for part in ("train", "dev", "test")}
+    return {part: dict(_of_part(task, part, encoding)) for part in ("train", "dev", "test")}
 
 
-def _of_part(task: str, part: str):
+def _of_part(task: str, part: str, encoding: str):
     if task == "conll":
         ending = {"train": "train", "dev": "testa", "test": "testb"}[part]
-        for code, stem in (
-            *(("de", "conll03/deu"), ("en", "conll03/eng")),
-            *(("es", "conll02/esp"), ("nl", "conll02/ned")),
-        ):
-            path = f"{stem}.{ending}"
-            yield (
-                f"conll_{code}",
-                {"reader": "conll", "language": code, "path": path, "spaces": True},
-            )
+        for code, stem in _CONLL.items():
+            spec = {"reader": "conll", "language": code, "path": f"{stem}.{ending}"}
+            # `repair` reads spans as the evaluation script does, should a file break its own rules.
+            yield f"conll_{code}", spec | {"encoding": encoding, "repair": True}
     elif task == "wikiann":
         split = {"train": "train", "dev": "validation", "test": "test"}[part]
         for code in _WIKIANN:
@@ -151,9 +162,14 @@ def _of_part(task: str, part: str):
             spec = source | {"language": code, "split": split, "tags": "ner_tags"}
             yield f"wikiann_{code}", spec
     elif task == "semeval":
-        for code in _SEMEVAL:
-            path = f"semeval/{code}.{part}.jsonl"
-            yield f"semeval_{code}", {"reader": "jsonl", "language": code, "path": path}
+        for code, (train, test) in _SEMEVAL.items():
+            spec = {"reader": "aspects", "language": code, "on_error": "skip"}
+            if part == "test":
+                spec |= {"path": f"semeval/{test}"}
+            else:
+                share = {"part": "held_out" if part == "dev" else "train", "held_out": 0.1}
+                spec |= {"path": f"semeval/{train}"} | share
+            yield f"semeval_{code}", spec
     else:
         for code, stem in _UD.items():
             path = f"{stem}-ud-{part}.conllu"

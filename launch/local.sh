@@ -31,4 +31,7 @@ if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; 
 fi
 make_venv local "$accelerator"
 [[ -n $dry_run ]] || echo "== Training: python -m mmkd_jax.train ${flags[*]}"
+# On a CPU a quarter of a step would go into first touches of memory, page by page: huge pages are
+# touched once. Only glibc knows the word, and only while a process starts.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 run exec "$venv/bin/python" -m mmkd_jax.train "${flags[@]}"

@@ -65,6 +65,7 @@ def _train_one(settings: Any, path: str, tells: bool) -> int:
         training.all_or_none(workdir.check_shared)
         training.on_first(lambda: evaluation.write_versions(workdir.path))
         run = RUNS[settings.method](settings, workdir.path)
+        run.check()
         if code := train_first(run.first(), workdir.path):
             return code
         mesh = training.make_mesh(settings.mesh)

@@ -5,7 +5,9 @@
 
 ``--format``: "text", a sentence a line, which is split into words by `mmkd_jax.data.split_text`;
 "words", likewise, but with spaces between the words; "columns", a word a line, in the first column
-(``--word``), and blank lines between sentences. A blank line of text has no words.
+(``--word``), and blank lines between sentences; "conllu", columns of CoNLL-U, of which ranges and
+empty nodes are no words. A blank line of text has no words. In columns neither ``-DOCSTART-`` nor a
+comment is one: a line that begins with # and has another number of columns than words have.
 
 Each line has "words", "tags", "probabilities" (of each tag by itself, over all tag sequences),
 "probability" (of all tags together), "spans" with "start", "end" (words), "type", "text" and
@@ -16,15 +18,18 @@ its line; and with ``--k_best`` as "guesses" the best tag sequences with their p
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from absl import flags
 
 from mmkd_jax._program import messages, start
+from mmkd_jax._sentences import sentences_of
 
 _MODEL = flags.DEFINE_string("model", None, "A folder: a tagger that a run has exported.")
-_FORMAT = flags.DEFINE_enum("format", "text", ["text", "words", "columns"], "Of the input.")
+_FORMAT = flags.DEFINE_enum(
+    "format", "text", ["text", "words", "columns", "conllu"], "Of the input."
+)
 _WORD = flags.DEFINE_integer("word", 0, "The column of the words, from 0; from the end if below 0.")
 _K_BEST = flags.DEFINE_integer("k_best", 0, "How many of the best tag sequences to write.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Sentences that are read at once.")
@@ -45,7 +50,7 @@ def predict(
     from mmkd_jax import inference
 
     tagger = inference.load_tagger(model)
-    sentences = _columns(lines, word) if form == "columns" else _rows(lines, form)
+    sentences = sentences_of(lines, form, word)
     while some := list(itertools.islice(sentences, _AT_ONCE)):
         for tagging in tagger(some, k_best, batch_size):
             out.write(json.dumps(_plain(tagging, k_best), ensure_ascii=False) + "\n")
@@ -66,28 +71,6 @@ def _plain(tagging: Any, k_best: int) -> dict[str, Any]:
     if k_best:
         found["guesses"] = [guess._asdict() for guess in tagging.guesses]
     return found
-
-
-def _rows(lines: Iterable[str], form: str) -> Iterator[str | list[str]]:
-    for line in lines:
-        text = line.rstrip("\r\n")
-        yield text if form == "text" else text.split()
-
-
-def _columns(lines: Iterable[str], word: int) -> Iterator[list[str]]:
-    words: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            if words:
-                yield words
-            words = []
-            continue
-        fields = line.rstrip("\r\n").split("\t" if "\t" in line else None)
-        if not -len(fields) <= word < len(fields):
-            raise ValueError(f"line {number} has {len(fields)} columns: there is no column {word}")
-        words.append(fields[word])
-    if words:
-        yield words
 
 
 def main() -> int:

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 from mmkd_jax.data import sample
 from mmkd_jax.data._corpora import Reader, open_one, path_of
 from mmkd_jax.data._readers._aspects import read_aspects
-from mmkd_jax.data._readers._conll import read_conll, read_uner, read_wikiann
+from mmkd_jax.data._readers._conll import (
+    check_columns,
+    read_conll,
+    read_uner,
+    read_wikiann,
+)
 from mmkd_jax.data._readers._conllu import read_conllu
 from mmkd_jax.data._readers._hugging_face import hugging_face_rows
-from mmkd_jax.data._readers._lines import texts
+from mmkd_jax.data._readers._lines import UTF_8, check_encoding, texts
 from mmkd_jax.data._readers._report import Reading
 from mmkd_jax.data._readers._rows import json_rows, tagged_of_rows
 from mmkd_jax.data._readers._tfds import tfds_rows
@@ -50,8 +55,8 @@ def open_tagged(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") 
 
     ================  ==========================================================================
     ``conll``         ``path``; ``word``, ``tag``: columns (0, -1); ``columns``; ``spaces``,
-                      ``comments``; ``scheme``: of the file ("detect", or None for tags that spell
-                      no spans); ``repair``
+                      ``comments``; ``encoding`` ("utf-8"); ``scheme``: of the file ("detect", or
+                      None for tags that spell no spans); ``repair``
     ``wikiann``       ``path``; ``repair``
     ``uner``          ``path``; ``repair``
     ``conllu``        ``path``; ``tag`` ("upos", "xpos", "deprel")
@@ -59,7 +64,8 @@ def open_tagged(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") 
     ``jsonl``         ``path``; ``words``, ``tags``: fields ("tokens", "tags")
     ``tfds``          ``name``, ``split``; ``words``, ``tags``; ``data_dir``
     ``hugging_face``  ``path``, ``split``; ``name``; ``words``, ``tags``; ``options``
-    ``text``          ``path``: raw text, a sentence a line, split by `words_of`; no tags
+    ``text``          ``path``: raw text, a sentence a line, split by `words_of`; no tags;
+                      ``encoding``
     ``sample``        ``split`` ("train"), ``task`` ("ner"): the corpus that comes with the package
     ================  ==========================================================================
 
@@ -143,6 +149,7 @@ def _conll(
     columns: int | None = None,
     spaces: bool = False,
     comments: bool = False,
+    encoding: str = UTF_8,
     scheme: str | None = "detect",
     repair: bool = False,
     on_error: str = "raise",
@@ -154,12 +161,26 @@ def _conll(
         columns=columns,
         spaces=spaces,
         comments=comments,
+        encoding=encoding,
         scheme=scheme,
         to=None if scheme is None else "BIO",
         repair=repair,
         language=language,
         on_error=on_error,
     )
+
+
+def _conll_files(
+    language: str,
+    path: Path,
+    word: int = 0,
+    columns: int | None = None,
+    spaces: bool = False,
+    encoding: str = UTF_8,
+    **_: Any,
+) -> tuple[Path, ...]:
+    check_columns(word, columns, spaces, encoding)
+    return (path,)
 
 
 def _wikiann(
@@ -220,12 +241,19 @@ def _hugging_face(
     return tagged_of_rows(rows, words, tags, language=language, on_error=on_error)
 
 
-def _raw(language: str, path: Path, on_error: str = "raise") -> Iterator[TaggedSentence]:
+def _raw(
+    language: str, path: Path, encoding: str = UTF_8, on_error: str = "raise"
+) -> Iterator[TaggedSentence]:
     with Reading(on_error, None) as reading:
-        for _, line in texts(path, reading):
+        for _, line in texts(path, reading, encoding):
             if words := words_of(line):
                 reading.report.read += 1
                 yield TaggedSentence(words, (), language)
+
+
+def _raw_files(language: str, path: Path, encoding: str = UTF_8) -> tuple[Path, ...]:
+    check_encoding(encoding)
+    return (path,)
 
 
 def _sample(
@@ -241,7 +269,7 @@ def _sample_files(language: str, split: str = "train", task: str = "ner") -> tup
 
 
 _READERS = {
-    "conll": Reader(_conll, ("path",), path_of),
+    "conll": Reader(_conll, ("path",), _conll_files),
     "wikiann": Reader(_wikiann, ("path",), path_of),
     "uner": Reader(_uner, ("path",), path_of),
     "conllu": Reader(_conllu, ("path",), path_of),
@@ -251,6 +279,6 @@ _READERS = {
         _tfds, ("data_dir",), lambda language, data_dir=None, **_: [data_dir] if data_dir else []
     ),
     "hugging_face": Reader(_hugging_face, (), lambda language, **_: []),
-    "text": Reader(_raw, ("path",), path_of),
+    "text": Reader(_raw, ("path",), _raw_files),
     "sample": Reader(_sample, (), _sample_files),
 }

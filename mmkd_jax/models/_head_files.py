@@ -7,9 +7,10 @@ from pathlib import Path
 import jax
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from mmkd_jax._json import read_json
+from mmkd_jax.models._tensor_files import write_tensors
 
 SEPARATOR = "/"  # between the names of nested dicts
 
@@ -42,9 +43,8 @@ def save_head(directory: str | Path, name: str, settings: dict, variables: Mappi
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {key: np.asarray(value) for key, value in _flat(variables).items()}
     weights, config = (directory / f"{name}.{kind}" for kind in ("safetensors", "json"))
-    half = weights.with_suffix(".half")
-    save_file(tensors, half)
-    half.replace(weights)
+    write_tensors(tensors, weights)
+    half = config.with_suffix(".half")
     text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True)
     half.write_text(text + "\n", encoding="utf-8")
     half.replace(config)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from mmkd_jax._json import read_json
 from mmkd_jax.models._head_files import load_head
 from mmkd_jax.models._hugging_face.configs import from_hugging_face
 from mmkd_jax.models._projection import Projection
+from mmkd_jax.models._tensor_files import write_tensors
 
 VECTORS = ("cls", "mean", "projected")
 PROJECTOR = "sentence_projector"  # the head whose output the projected vectors are
@@ -182,9 +182,7 @@ def _write_dense(folder: Path, activation: str, kernel: np.ndarray, bias: np.nda
         "linear.weight": np.ascontiguousarray(kernel.T, np.float32),
         "linear.bias": bias.astype(np.float32),
     }
-    half = folder / "model.half"
-    save_file(tensors, half, metadata={"format": "pt"})
-    half.replace(folder / "model.safetensors")
+    write_tensors(tensors, folder / "model.safetensors", {"format": "pt"})
     _write(folder / "config.json", config)
 
 

@@ -7,6 +7,7 @@ from mmkd_jax.runs._finetune import FineTuneRun
 from mmkd_jax.runs._finetune_settings import FineTuneRunSettings, TextSettings
 from mmkd_jax.runs._mmkd import MMKDRun
 from mmkd_jax.runs._settings import (
+    BatchesSettings,
     ComputingSettings,
     MMKDRunSettings,
     ModelSettings,
@@ -36,6 +37,7 @@ RUNS = {
 }
 
 __all__ = [
+    "BatchesSettings",
     "ComputingSettings",
     "CorpusSettings",
     "FineTuneRun",

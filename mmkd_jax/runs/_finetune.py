@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import FineTune, FineTuneSettings
+from mmkd_jax.runs._counts import Counted, write_counts
 from mmkd_jax.runs._finetune_settings import FineTuneRunSettings
 from mmkd_jax.runs._models import (
     Outline,
@@ -21,7 +22,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
-from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._run import Run, abstract_of, learning_of
 
 _LOG = logging.getLogger("mmkd_jax.train")
 _ENCODER, _HEADS = range(2)  # what random numbers are for
@@ -33,6 +34,7 @@ Other texts: python -m mmkd_jax.evaluate --task={task} --model={student} --corpo
 """
 Tree = Any
 Records = dict[str, list[Any]]  # by language
+Read = list[tuple[data.TextSource, list[Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +63,10 @@ class FineTuneRun(Run):
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
         # What is missing is said before anything else is done; of the tests too.
-        for part in _PARTS:
-            self._open(part)
-        train, dev, _ = (self._read(part) for part in _PARTS)
+        sources = {part: self._open(part) for part in _PARTS}
+        read = {part: [(source, source.read()) for source in of] for part, of in sources.items()}
+        self._write_counts(read)
+        train, dev = _merged(read["train"]), _merged(read["dev"])
         tokenizer = self._tokenizer()
         subwords = data.SubwordTokenizer(tokenizer)
         key = jax.random.key(self.settings.seed)
@@ -83,24 +86,13 @@ class FineTuneRun(Run):
         )
         encoder = {name: loaded[name] for name in ("embeddings", "layers")}
         return training.Task(
-            method=method,
-            step=shapes.jitted(),
-            state=training.sharded_state(
-                {"encoder": encoder, "heads": heads},
-                {},
-                _optimizer(settings, method),
-                settings.optimizer.average > 0,
-                shapes.state,
-            ),
+            **learning_of(settings, shapes, {"encoder": encoder, "heads": heads}, {}),
             frozen={},
             source=source,
             parts=parts,
             mesh=mesh,
-            ahead=(settings.texts.threads, settings.texts.ahead, settings.texts.workers),
+            ahead=settings.texts.pipeline,
             dtype=settings.encoder.dtype,
-            learning_rate=training.learning_rate(
-                settings.optimizer, settings.total_steps, settings.batch_size
-            ),
             evaluate=self._evaluate(model, dev) if dev else None,
             best="dev/mean" if dev else None,
             ends_with_best=bool(dev) and settings.keep_best,
@@ -130,7 +122,7 @@ class FineTuneRun(Run):
         All processes of a run call this; the first one writes.
         """
         self.export(outcome.state, out)
-        test = self._read("test")
+        test = _merged((source, source.read()) for source in self._open("test"))
         model = self._model(task.method, data.SubwordTokenizer(self._tokenizer()))
         model.params = outcome.state.best_params
         found = {}
@@ -159,14 +151,17 @@ class FineTuneRun(Run):
         texts = self.settings.texts
         return data.open_texts(getattr(texts, part), self._task.records, texts.root or ".")
 
-    def _read(self, part: str) -> Records:
-        """The records of training, development or test texts by language."""
-        found: Records = {}
-        for source in self._open(part):
-            found.setdefault(source.language, []).extend(source.read())
-        counts = ", ".join(f"{language} {len(rows):,}" for language, rows in found.items())
-        _LOG.info("%s: %s", part, counts or "none")
-        return found
+    def _write_counts(self, read: Mapping[str, Read]) -> None:
+        for part, of in read.items():
+            counts = ", ".join(f"{code} {len(rows):,}" for code, rows in _merged(of).items())
+            _LOG.info("%s: %s", part, counts or "none")
+        unit = "question" if self._task.kind == "spans" else "pair"
+        rows = [
+            Counted(part, source.name, source.language, len(rows))
+            for part, of in read.items()
+            for source, rows in of
+        ]
+        write_counts(self.folder, unit, rows)
 
     def _outline(self) -> Outline:
         return load_outlines(self.folder / "models.json")["encoder"]
@@ -236,6 +231,14 @@ class FineTuneRun(Run):
         return evaluate
 
 
+def _merged(read: Iterable[tuple[data.TextSource, list[Any]]]) -> Records:
+    """The records by language, whatever source they are from."""
+    found: Records = {}
+    for source, rows in read:
+        found.setdefault(source.language, []).extend(rows)
+    return found
+
+
 def _by_language(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """By language, by metric."""
     found: dict[str, dict[str, float]] = {}
@@ -254,12 +257,6 @@ def _method(settings: FineTuneRunSettings, config: models.EncoderConfig) -> Fine
     return FineTune(learned, config)
 
 
-def _optimizer(settings: FineTuneRunSettings, method: FineTune) -> Any:
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
 def _abstract(
     settings: FineTuneRunSettings, mesh: Mesh, config: models.EncoderConfig
 ) -> training.Abstract:
@@ -270,21 +267,10 @@ def _abstract(
         "heads": jax.eval_shape(method.new_heads, jax.random.key(0)),
     }
     known = outline.shardings(mesh, "encoder")
-    optimizer = _optimizer(settings, method)
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, {}, optimizer, averaged, known, mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
     targets = 2 if method.settings.kind == "spans" else 1
     shapes = data.text_batch_shapes(settings.batch_size, settings.texts.max_length, targets)
     where = training.batch_sharding(mesh)
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes
     )
-    return training.Abstract(step, state, {}, batch, method)
+    return abstract_of(settings, mesh, method, params, batch, known, {}, {})

@@ -2,14 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from mmkd_jax.evaluation import TEXT_TASKS
-from mmkd_jax.runs._settings import ComputingSettings, ModelSettings, RunSettings
+from mmkd_jax.runs._settings import (
+    BatchesSettings,
+    ComputingSettings,
+    ModelSettings,
+    RunSettings,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextSettings:
+class TextSettings(BatchesSettings):
     """Texts to learn from and to be judged on, and how they become rows.
 
     Attributes:
@@ -24,12 +29,6 @@ class TextSettings:
       max_question: Subwords of a question at most.
       longest_answer: Subwords of an answer at most.
       answers: So many of the best ones are written down.
-      shapes: Different row lengths of batches at most; the step is compiled for each.
-      sampling: How languages are drawn: proportional, round_robin or temperature.
-      temperature: For sampling by temperature.
-      threads: That make batches ahead.
-      ahead: Batches that wait at most.
-      workers: Processes that make batches, instead of threads.
     """
 
     root: str = ""
@@ -41,12 +40,6 @@ class TextSettings:
     max_question: int = 64
     longest_answer: int = 30
     answers: int = 20
-    shapes: int = 6
-    sampling: Literal["proportional", "round_robin", "temperature"] = "proportional"
-    temperature: float = 1.0
-    threads: int = 2
-    ahead: int = 8
-    workers: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax.methods import MMKD
+from mmkd_jax.runs._counts import Counted, counted, write_counts
 from mmkd_jax.runs._models import (
     Outline,
     expected_config,
@@ -20,7 +21,7 @@ from mmkd_jax.runs._models import (
     load_tokenizer,
     save_outlines,
 )
-from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._run import Run, abstract_of, learning_of
 from mmkd_jax.runs._settings import MMKDRunSettings
 from mmkd_jax.runs._similarity import save_similarity
 
@@ -104,6 +105,16 @@ class MMKDRun(Run):
             manifest = data.prepare_pairs(self.prepared, *made, shard=shard)
         return manifest
 
+    def check(self) -> None:
+        """Says what is missing, of held-out pairs too, before the others are prepared for hours."""
+
+        def count() -> list[Counted]:
+            if not self.settings.pairs.folder:
+                self._sources()
+            return counted({"held_out": self._held_out_sources()})
+
+        write_counts(self.folder, "pair", training.all_or_none(count))
+
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
         settings = self.settings
@@ -132,22 +143,14 @@ class MMKDRun(Run):
             "teacher": {name: teacher[name] for name in ("embeddings", "layers")},
             "heads": fixed,
         }
-        optimizer = _optimizer(settings, method)
-        params = {"encoder": student, "heads": heads}
-        averaged = settings.optimizer.average > 0
         return training.Task(
-            method=method,
-            step=shapes.jitted(),
-            state=training.sharded_state(params, stats, optimizer, averaged, shapes.state),
+            **learning_of(settings, shapes, {"encoder": student, "heads": heads}, stats),
             frozen=frozen,
             source=source,
             parts=parts,
             mesh=mesh,
-            ahead=(settings.pairs.threads, settings.pairs.ahead, settings.pairs.workers),
+            ahead=settings.pairs.pipeline,
             dtype=settings.student.dtype,
-            learning_rate=training.learning_rate(
-                settings.optimizer, settings.total_steps, settings.batch_size
-            ),
             evaluate=self._evaluate(student_config) if settings.pairs.held_out else None,
             best="retrieval/mean" if settings.pairs.held_out else None,
         )
@@ -216,6 +219,9 @@ class MMKDRun(Run):
     def _sources(self) -> list[data.Source]:
         return data.open_sources(self.settings.pairs.sources, self.settings.pairs.root or ".")
 
+    def _held_out_sources(self) -> list[data.Source]:
+        return data.open_sources(self.settings.pairs.held_out, self.settings.pairs.root or ".")
+
     def _tokenizer(self, name: str) -> Any:
         def texts() -> Iterator[str]:
             for source in self._sources():
@@ -281,8 +287,7 @@ class MMKDRun(Run):
 
     def _held_out(self) -> dict[str, list[tuple[str, str]]]:
         """Pairs to judge by: by language, or by source where a language has several."""
-        pairs = self.settings.pairs
-        sources = data.open_sources(pairs.held_out, pairs.root or ".")
+        sources = self._held_out_sources()
         several = len({source.language for source in sources}) < len(sources)
         return {
             source.name if several else source.language: [row[:2] for row in _pairs_of(source)]
@@ -335,12 +340,6 @@ def _pairs_of(source: data.Source) -> Iterable[tuple]:
     return source.pairs() if callable(source.pairs) else source.pairs
 
 
-def _optimizer(settings: MMKDRunSettings, method: MMKD) -> Any:
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
 def _abstract(
     settings: MMKDRunSettings, mesh: Mesh, teacher: Outline, student: Outline
 ) -> training.Abstract:
@@ -348,22 +347,12 @@ def _abstract(
     method = MMKD(settings.mmkd, teacher.config, student.config)
     heads, stats, fixed = jax.eval_shape(method.new_heads, jax.random.key(0))
     known = student.shardings(mesh, "encoder")
-    optimizer = _optimizer(settings, method)
     params = {"encoder": student.shapes, "heads": heads}
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, stats, optimizer, averaged, known, mesh)
     frozen = {"teacher": teacher.shapes, "heads": fixed}
     places = training.shardings_of(frozen, teacher.shardings(mesh, "teacher"), mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
+    frozen = training.with_shardings(frozen, places)
     batch = _batch_shapes(settings, student.config, mesh)
-    return training.Abstract(step, state, training.with_shardings(frozen, places), batch, method)
+    return abstract_of(settings, mesh, method, params, batch, known, stats, frozen)
 
 
 def _batch_shapes(

@@ -77,39 +77,21 @@ class ModelSettings(ComputingSettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairSettings:
-    """Pairs of sentences, and in which order they come.
+class BatchesSettings:
+    """How rows of several languages are drawn, and made into batches.
 
     Attributes:
-      root: The folder that paths in `sources` and `held_out` are relative to.
-      sources: From a name to what `mmkd_jax.data.open_sources` reads: `reader`, `language`, and
-        the reader's own arguments.
-      held_out: Likewise, of pairs for retrieval; none of them should be among the sources'.
-      folder: Prepared pairs (`python -m mmkd_jax.prepare`); empty for a folder in the workdir,
-        which is prepared if it is not there.
-      shards: Files to prepare.
-      max_length: Subwords a row at most, special tokens included.
       shapes: Different row lengths of batches at most; the step is compiled for each.
       sampling: How languages are drawn: proportional, round_robin or temperature.
       temperature: For sampling by temperature.
-      english_fraction: Of what is drawn, so much is English with itself.
-      epoch_size: Pairs an epoch; 0 for as many as there are.
       threads: That make batches ahead.
       ahead: Batches that wait at most.
       workers: Processes that make batches, instead of threads.
     """
 
-    root: str = ""
-    sources: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    held_out: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    folder: str = ""
-    shards: int = 16
-    max_length: int = 128
     shapes: int = 6
     sampling: Literal["proportional", "round_robin", "temperature"] = "proportional"
     temperature: float = 1.0
-    english_fraction: float = 0.0
-    epoch_size: int = 0
     threads: int = 2
     ahead: int = 8
     workers: int = 0
@@ -125,6 +107,38 @@ class PairSettings:
                 f'temperature is for sampling "temperature", got {self.temperature} with '
                 f'sampling "{self.sampling}"'
             )
+
+    @property
+    def pipeline(self) -> tuple[int, int, int]:
+        """As `training.Task.ahead`."""
+        return self.threads, self.ahead, self.workers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairSettings(BatchesSettings):
+    """Pairs of sentences, and in which order they come.
+
+    Attributes:
+      root: The folder that paths in `sources` and `held_out` are relative to.
+      sources: From a name to what `mmkd_jax.data.open_sources` reads: `reader`, `language`, and
+        the reader's own arguments.
+      held_out: Likewise, of pairs for retrieval; none of them should be among the sources'.
+      folder: Prepared pairs (`python -m mmkd_jax.prepare`); empty for a folder in the workdir,
+        which is prepared if it is not there.
+      shards: Files to prepare.
+      max_length: Subwords a row at most, special tokens included.
+      english_fraction: Of what is drawn, so much is English with itself.
+      epoch_size: Pairs an epoch; 0 for as many as there are.
+    """
+
+    root: str = ""
+    sources: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    held_out: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    folder: str = ""
+    shards: int = 16
+    max_length: int = 128
+    english_fraction: float = 0.0
+    epoch_size: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,14 @@ from jax.sharding import Mesh
 from mmkd_jax import data, evaluation, inference, models, training
 from mmkd_jax._json import described_by, read_json
 from mmkd_jax.methods import Structured
+from mmkd_jax.runs._counts import Counted, counted, write_counts
 from mmkd_jax.runs._models import load_model, load_tokenizer, write_json
-from mmkd_jax.runs._run import Run
+from mmkd_jax.runs._run import Run, learning_of
 from mmkd_jax.runs._tagger_details import save_tagging_details
 from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings
 from mmkd_jax.runs._tagger_shapes import (
     abstract,
     drawn,
-    optimizer_of,
     rows_multiple,
     tag_set,
     tagger_config,
@@ -29,6 +29,7 @@ from mmkd_jax.tags import TagSet, convert
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
 Tags = tuple[str, ...]
+_PARTS = ("train", "dev", "test", "zero_shot")
 _ENCODER, _REST = range(2)  # what random numbers are for
 _NEXT = """
 The report:          {report}
@@ -86,6 +87,16 @@ class TaggerRun(Run):
 
     # --- Making what is missing -----------------------------------------------------------------
 
+    def check(self) -> None:
+        """Says what is missing or cannot be read, of the tests too, before anything is trained."""
+        corpora = self.settings.corpora
+
+        def count() -> list[Counted]:
+            root = corpora.root or "."
+            return counted({n: data.open_tagged(getattr(corpora, n), root) for n in _PARTS})
+
+        write_counts(self.folder, "sentence", training.all_or_none(count))
+
     def build(self, mesh: Mesh) -> training.Task:
         """Everything that training needs."""
         settings = self.settings
@@ -98,23 +109,15 @@ class TaggerRun(Run):
         batches, parts = self._batches(train, config, vocabulary, tokenizer, mesh)
         method, frozen, source = self._lesson(train, config, batches, mesh)
         shapes = abstract(settings, mesh, method)
-        averaged = settings.optimizer.average > 0
         corpora = settings.corpora
         return training.Task(
-            method=method,
-            step=shapes.jitted(),
-            state=training.sharded_state(
-                params, {}, optimizer_of(settings, method), averaged, shapes.state
-            ),
+            **learning_of(settings, shapes, params, {}),
             frozen=frozen,
             source=source,
             parts=parts,
             mesh=mesh,
-            ahead=(corpora.threads, corpora.ahead, corpora.workers),
+            ahead=corpora.pipeline,
             dtype="float32" if config.encoder is None else config.encoder.dtype,
-            learning_rate=training.learning_rate(
-                settings.optimizer, settings.total_steps, settings.batch_size
-            ),
             evaluate=self._evaluate() if corpora.dev else None,
             best="dev/macro" if corpora.dev else None,
             ends_with_best=bool(corpora.dev) and settings.keep_best,

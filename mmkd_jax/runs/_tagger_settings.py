@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Literal
 
 from mmkd_jax.methods import StructuredSettings
 from mmkd_jax.models import RecurrentConfig
-from mmkd_jax.runs._settings import ModelSettings, RunSettings
+from mmkd_jax.runs._settings import BatchesSettings, ModelSettings, RunSettings
 from mmkd_jax.training import OptimizerSettings
 
 Specs = Mapping[str, Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CorpusSettings:
+class CorpusSettings(BatchesSettings):
     """Tagged sentences, and in which order they come.
 
     Attributes:
@@ -25,13 +25,7 @@ class CorpusSettings:
       zero_shot: Likewise, of languages that are not among `train`.
       max_length: Subwords a row at most, special tokens included; words, if no subwords are read.
         What is beyond that is not learned from. (Evaluation and use cut nothing.)
-      shapes: Different row lengths of batches at most; the step is compiled for each.
-      sampling: How languages are drawn: proportional, round_robin or temperature.
-      temperature: For sampling by temperature.
       epoch_size: Sentences an epoch; 0 for as many as there are.
-      threads: That make batches ahead.
-      ahead: Batches that wait at most.
-      workers: Processes that make batches, instead of threads.
     """
 
     root: str = ""
@@ -40,20 +34,7 @@ class CorpusSettings:
     test: Specs = dataclasses.field(default_factory=dict)
     zero_shot: Specs = dataclasses.field(default_factory=dict)
     max_length: int = 128
-    shapes: int = 6
-    sampling: Literal["proportional", "round_robin", "temperature"] = "proportional"
-    temperature: float = 1.0
     epoch_size: int = 0
-    threads: int = 2
-    ahead: int = 8
-    workers: int = 0
-
-    def __post_init__(self):
-        if self.sampling != "temperature" and self.temperature != 1.0:
-            raise ValueError(
-                f'temperature is for sampling "temperature", got {self.temperature} with '
-                f'sampling "{self.sampling}"'
-            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from mmkd_jax import data, models, training
 from mmkd_jax.methods import Structured
 from mmkd_jax.runs._models import expected_config
+from mmkd_jax.runs._run import abstract_of
 from mmkd_jax.runs._tagger_settings import TaggerRunSettings
 from mmkd_jax.tags import TagSet
 
@@ -74,13 +75,6 @@ def drawn(config: models.TaggerConfig, key: Array) -> Tree:
     return models.Tagger(config).init(key, jnp.ones((1, 1), bool), **inputs)["params"]
 
 
-def optimizer_of(settings: TaggerRunSettings, method: Structured) -> Any:
-    """How the tagger's parameters move."""
-    return training.make_optimizer(
-        settings.optimizer, settings.total_steps, settings.batch_size, method.is_trained
-    )
-
-
 def rows_multiple(settings: TaggerRunSettings, mesh: Mesh) -> int:
     """What the rows of a batch must be a multiple of, so that all devices get as many.
 
@@ -98,18 +92,8 @@ def abstract(settings: TaggerRunSettings, mesh: Mesh, method: Structured) -> tra
     if config.encoder is not None:
         known = training.encoder_shardings(config.encoder, mesh, (), ("encoder",))
     params = jax.eval_shape(lambda key: drawn(config, key), jax.random.key(0))
-    optimizer = optimizer_of(settings, method)
-    averaged = settings.optimizer.average > 0
-    state = training.state_shapes(params, {}, optimizer, averaged, known, mesh)
-    step = training.make_step(
-        method,
-        optimizer,
-        settings.seed,
-        settings.accumulation,
-        settings.optimizer.average,
-        training.gatherer(known, mesh),
-    )
-    return training.Abstract(step, state, {}, _batch_shapes(settings, config, mesh), method)
+    batch = _batch_shapes(settings, config, mesh)
+    return abstract_of(settings, mesh, method, params, batch, known, {}, {})
 
 
 def _batch_shapes(

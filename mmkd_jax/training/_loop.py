@@ -116,7 +116,7 @@ class _Loop:
             self.meter.resume()
             while not self._is_over() and not stopped:
                 self._advance()
-                progress.update(self.step, self.window.last.get("loss", 0.0), self.meter.rates())
+                progress.update(self.step, self.window.last.get("loss"), self.meter.rates())
                 stopped = stop.reached(self.step)
                 self._between_steps(stopped)
         self.batches.close()

@@ -134,12 +134,12 @@ class Progress:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def update(self, step: int, loss: SupportsFloat, rates: Rates | None = None) -> None:
+    def update(self, step: int, loss: SupportsFloat | None, rates: Rates | None = None) -> None:
         """Shows that a step was made, if it is time to.
 
         Args:
           step: how many have been made.
-          loss: its loss.
+          loss: its loss; None where no loss is known yet.
           rates: what `Meter.rates` gives.
         """
         if self._bar is not None:
@@ -150,17 +150,18 @@ class Progress:
         if self._shows and (now - self._last >= self._seconds or step == self._total):
             self._last = now
             part = f"step {step}/{self._total} ({step / max(self._total, 1):.0%})"
-            print(f"{part}, {self._text(step, loss, rates)}", file=self._file, flush=True)
+            said = filter(None, (part, self._text(step, loss, rates)))
+            print(", ".join(said), file=self._file, flush=True)
 
     def close(self) -> None:
         """Leaves the bar as it is."""
         if self._bar is not None:
             self._bar.close()
 
-    def _text(self, step: int, loss: SupportsFloat, rates: Rates | None) -> str:
-        parts = [f"loss {float(loss):.4g}"]
+    def _text(self, step: int, loss: SupportsFloat | None, rates: Rates | None) -> str:
+        parts = [] if loss is None else [f"loss {float(loss):.4g}"]
         if rates is not None:
-            parts += [f"{_rounded(rates.pairs)} pairs/s", f"{_rounded(rates.tokens)} tokens/s"]
+            parts += [f"{_rounded(rates.pairs)} examples/s", f"{_rounded(rates.tokens)} tokens/s"]
             if rates.mfu is not None:
                 parts.append(f"MFU {rates.mfu:.1%}")
             parts.append(f"{_time((self._total - step) / rates.steps)} left")

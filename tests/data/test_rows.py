@@ -80,6 +80,8 @@ def test_inferences():
 def test_paraphrases():
     good = {"sentence1": "a", "sentence2": "b", "label": "1"}
     assert list(paraphrases_of_rows(rows(good), "de")) == [Paraphrase("a", "b", 1, "de")]
+    named = [good | {"label": name} for name in ("different_meaning", "paraphrase")]
+    assert [found.label for found in paraphrases_of_rows(rows(*named))] == [0, 1]
     with pytest.raises(ReadError, match="rows:1: label is neither 0 nor 1: 2"):
         list(paraphrases_of_rows(rows({**good, "label": 2})))
 
@@ -202,6 +204,16 @@ def test_tfds_tags_and_answers(tfds, prepare):
     assert (row.values["count"], type(row.values["count"])) == (3, int)
     assert list(tagged_of_rows([row])) == [TaggedSentence(("ü", "b"), ("O", "B-X"))]
     assert list(questions_of_rows([row])) == [Question("q", "ü b", ("b",), (2,), "", "1")]
+
+
+@pytest.mark.parametrize(
+    "name, split", [("xnli", "train"), ("wikiann/xx", "test"), ("no_such_set", "test")]
+)
+def test_data_sets_that_are_not_prepared_say_how_to(tfds, tmp_path, name, split):
+    with pytest.raises(
+        ValueError, match=f"tfds:{name}/{split} is not there: .*array_record {name}$"
+    ):
+        next(tfds_rows(name, split, data_dir=tmp_path))
 
 
 @pytest.mark.parametrize("name", BUILDER_MODULES)

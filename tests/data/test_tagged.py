@@ -57,6 +57,31 @@ def test_columns_and_their_troubles(file, content):
     assert tagged(read_conll(file(content))) == ["Eva/B-PER lives/O", "Rome/B-LOC"]
 
 
+LATIN = {
+    "ned": "-DOCSTART- -DOCSTART- O\nCafé N B-LOC\nDurant N I-LOC\n\nBelgië N B-LOC\n",
+    "esp": "Café B-LOC\nDurant I-LOC\n\nBelgië B-LOC\n",
+    "deu": "-DOCSTART- -X- -X- -X- O\n\nCafé Café NN I-NC I-LOC\nDurant ? NE I-NC I-LOC\n\n"
+    "België Belgien NE I-NC I-LOC\n\n",
+}
+
+
+@pytest.mark.parametrize("name", LATIN)
+def test_the_shared_tasks_files_are_in_latin_1(file, name):
+    path = file(LATIN[name].encode("latin-1"))
+    found = ["Café/B-LOC Durant/I-LOC", "België/B-LOC"]
+    assert tagged(read_conll(path, encoding="latin-1")) == found
+    with pytest.raises(ReadError, match="invalid UTF-8: byte 0xe9 at 4"):
+        list(read_conll(path))
+    with pytest.raises(ReadError, match="invalid ASCII"):
+        list(read_conll(path, encoding="ascii"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "rot13", "latin1000", "cp500"])
+def test_encodings_that_lines_cannot_be_told_in_are_refused(file, encoding):
+    with pytest.raises(ValueError, match=f"such as utf-8 or latin-1, got '{encoding}'"):
+        list(read_conll(file(CONLL2003), encoding=encoding))
+
+
 def test_any_column(file):
     path = file(CONLL2003)
     (first, _) = read_conll(path, tag=1, scheme=None, to=None, language="en")
@@ -329,6 +354,13 @@ def test_semeval_2016(file):
     assert report.changed == {"an opinion without a term left out": 1}
     (first, _) = read_aspects(path, polarity=True, report=Report())
     assert first.tags[1] == "B-negative"
+
+
+def test_terms_may_be_written_without_the_text_s_capitals(file):
+    path = file(reviews("Ontbijtbuffet in 't CafÉ", term("ontbijtbuffet", 0), term("'t café", 17)))
+    assert tagged(read_aspects(path, report=Report())) == [
+        "Ontbijtbuffet/B-ASPECT in/O '/B-ASPECT t/I-ASPECT CafÉ/I-ASPECT"
+    ]
 
 
 def test_terms_that_do_not_end_where_words_do(file):

@@ -71,6 +71,12 @@ def test_other_columns(root):
     assert next(source.sentences()).tags == ("N", "N", "N", "N")
 
 
+def test_other_encodings(root):
+    (root / "raw.txt").write_bytes("Café in België\n".encode("latin-1"))
+    [source] = open_tagged({"it": spec("text", encoding="latin-1")}, root)
+    assert [each.words for each in source.sentences()] == [("Café", "in", "België")]
+
+
 def test_rows_of_tfds_and_hugging_face(monkeypatch):
     asked = []
 
@@ -112,6 +118,9 @@ def test_parts_and_limits_go_by_the_words():
     [
         ({"language": "de"}, "source 'it' lacks reader"),
         (spec("conll") | {"reader": "conl"}, r"'conl' \(did you mean 'conll'\?\); there are conll"),
+        (spec("conll", spaces=True), "source 'it': spaces=True needs columns"),
+        (spec("conll", encoding="utf-16"), "source 'it': encoding must be one that .* 'utf-16'"),
+        (spec("text", encoding="klingon"), "source 'it': encoding must be .* 'klingon'"),
         (spec("conll", tags=1), r"argument that conll does not take, 'tags' \(did you mean 'tag'"),
         (spec("conll", labels="no"), "source 'it' must have labels true or false, got 'no'"),
         ({"reader": "sample", "language": "xx"}, "source 'it': language must be one of"),

@@ -35,7 +35,9 @@ def test_runs_stand_beside_one_another(full, tmp_path):
         write_json(other / "results.json", {"retrieval": {"languages": languages, "after": 33.25}})
         others.append(other)
     config = json.loads((others[0] / "config.json").read_text())
-    write_json(others[0] / "config.json", config | {"batch_size": 64, "seed": 7})
+    described = {f"de_{n}": {"reader": "conllu", "language": "de"} for n in range(9)}
+    changes = {"batch_size": 64, "seed": 7, "corpora": {"train": described}}
+    write_json(others[0] / "config.json", config | changes)
     page = written(full, others=others, out=tmp_path / "page.html")
     assert page.headings[:2] == ["Runs", "Retrieval by language"]
     names = [f"{full.parent.name}/mine", *(f"run {number}/mine" for number in range(6))]
@@ -47,6 +49,7 @@ def test_runs_stand_beside_one_another(full, tmp_path):
     assert "33.2 %" in scores
     differ = rest.partition("Where the runs differ")[2]
     assert "batch_size 128 64 128" in differ and "seed 0 7 0" in differ
+    assert "corpora.train – 9 entries: de_0, de_1, de_2, … –" in differ
     assert "total_steps" not in differ.partition("All settings")[0]
     one = written(full, others=[full, full], out=tmp_path / "page.html")
     assert "settings are the same" in one.text
@@ -115,6 +118,78 @@ def test_taggers_have_groups_of_corpora():
     assert (second.name, second.now.languages) == ("tagging, zero-shot", {"de": 50.0})
     [only] = _tasks.tasks_of({"tagging": {"dev": groups["dev"]}})
     assert only.name == "tagging, dev"
+
+
+def test_zero_shot_taggers_stand_beside_one_another():
+    """And what is known of several seeds stands beside the scores."""
+    runs = [
+        {"student": {"de": 80.0 + seed, "tr": 70.0}, "baseline": {"de": 75.0, "tr": 71.0 + seed}}
+        for seed in (0, 2)
+    ]
+    group = {"macro": 75.5, "languages": {"de": 81.0, "tr": 70.0}, "deviation": 0.5}
+    group["languages_deviation"] = {"de": 1.5, "tr": 0.0}
+    compared = evaluation.compared(runs)
+    both = {"test": group, "zero_shot": group, "zero_shot_compared": compared}
+    tasks = _tasks.tasks_of({"tagging": {"metric": "accuracy"} | both | compared})
+    assert [task.name for task in tasks] == ["tagging", "tagging, zero-shot"]
+    for task in tasks:
+        spread = {"": 0.5, "de": 1.5, "tr": 0.0}
+        assert task.now == ("student", {"de": 81.0, "tr": 70.0}, 75.5, spread)
+        [baseline] = task.beside
+        assert (baseline.name, baseline.mean) == ("baseline", 73.5)
+        assert baseline.deviations == {"": pytest.approx(0.5**0.5)}
+
+
+def test_a_run_of_several_seeds_shows_the_first(tmp_path):
+    for seed in (10, 9):
+        write_tagger(tmp_path / f"seed-{seed}")
+        lines(tmp_path / f"seed-{seed}" / "metrics.jsonl", [{"step": s, "loss": s} for s in (1, 2)])
+    (tmp_path / "seed-other").mkdir()
+    write_json(tmp_path / "config.json", {"method": "tagger", "seeds": 2, "seed": 9})
+    assert "The first of 2 seeds, seed-9." in written(tmp_path).text
+    write_json(tmp_path / "results.json", {"tagging": {"languages": {"de": 64.0, "cy": 66.0}}})
+    page = written(tmp_path)
+    assert "65.0" in page.text and "Scores are means over 2 seeds." in page.text
+    shown = ["Tagging by language", "Training", "Confusion of tags", "Reliability"]
+    assert page.headings[:4] == shown
+
+
+def test_data_counts_of_a_tagger(tmp_path):
+    rows = [
+        {"part": part, "name": f"{code}_{part}", "language": code, "count": count}
+        for part, code, count in (
+            *(("test", "de", 30), ("train", "de", 900), ("train", "cy", 1000)),
+            *(("zero_shot", "br", 7), ("train", SCRIPT, "many"), ("more_of", "fr", 1)),
+        )
+    ]
+    write_json(tmp_path / "data.json", {"unit": "sentence", "sources": rows})
+    languages = {"de": 90.0, "cy": 80.0, "br": 10.0}
+    write_json(tmp_path / "results.json", {"tagging": {"languages": languages}})
+    text = written(tmp_path).text
+    said = "1900 sentences, 2 sources and 2 languages. Test: 30 sentences, 1 source and 1 language."
+    assert said in text and "Zero-shot test: 7 sentences" in text
+    assert "Source Language For Sentences cy_train Welsh cy training 1000 de_train" in text
+    assert "fr_more_of French fr more of 1" in text
+    assert "German de 5 900 90.0 %" in text and "Breton br 1 – 10.0 %" in text
+
+
+def test_what_a_tagger_is_made_of(tmp_path):
+    tags = {"names": ["O", "B-X", "I-X"], "scheme": "BIO"}
+    recurrent = {"width": 200, "layers": 1, "words": 12345, "characters": 0}
+    made = {"kind": "crf", "tags": tags, "recurrent": recurrent, "encoder": None}
+    write_json(tmp_path / "tagger.json", {"config": made, "languages": ["de"]})
+    page = written(tmp_path)
+    assert page.headings == ["Model", "Versions"]
+    assert "BiLSTM, width of a direction 200" in page.text
+    assert "Known words 12345 Known characters 0 Tags 3 Scored by CRF" in page.text
+    sizes = {"width": 8, "layers": 3, "heads": 2, "hidden_width": 20, "positions": 16}
+    encoder = sizes | {"vocabulary_size": 50, "token_types": 0}
+    made |= {"encoder": encoder, "recurrent": None, "kind": "softmax"}
+    write_json(tmp_path / "tagger.json", {"config": made})
+    write_json(tmp_path / "config.json", {"tagger": {"encoder": {"source": "some/bert"}}})
+    assert "Started from some/bert Parameters" in written(tmp_path).text
+    write_json(tmp_path / "config.json", {"model": "/there/runs/mine"})
+    assert "Started from runs/mine" in written(tmp_path).text
 
 
 def test_a_tagger_that_goes_on_shows_its_scores(tmp_path):

@@ -66,6 +66,8 @@ def write_all(folder: Path) -> Path:
             "pairs_of_source": {f"mine {SCRIPT}": 1000, "other": 250},
         },
     )
+    held_out = {"part": "held_out", "name": "kept", "language": "de", "count": 40}
+    write_json(folder / "data.json", {"unit": "pair", "sources": [held_out]})
     write_json(folder / "versions.json", {"jax": "0.10.0", "device": "4 × TPU v9"})
     write_similarity(folder)
     write_retrieval_details(folder)

@@ -47,3 +47,10 @@ def test_errors(tmp_path):
             models.save_head(tmp_path, name, {}, {})
     with pytest.raises(ValueError, match="names without '/'"):
         models.save_head(tmp_path, "tagger", {}, {"a/b": jnp.ones(1)})
+
+
+def test_files_are_as_open_to_others_as_any_new_file(tmp_path):
+    (tmp_path / "other").touch()
+    models.save_head(tmp_path, "tagger", {}, {"weight": np.ones(2)})
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

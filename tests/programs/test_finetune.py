@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from mmkd_jax import _evaluating, config, evaluation, inference
-from mmkd_jax.runs import FineTuneRun
+from mmkd_jax import _evaluating, config, data, evaluation, inference
+from mmkd_jax.data import _tagged_corpora, _text_corpora
+from mmkd_jax.runs import FineTuneRun, TaggerRun
 from mmkd_jax.training import MeshSettings, make_mesh
 from tests.programs import benchmarks
 from tests.programs.runs import ROOT, metrics, run
@@ -71,6 +72,10 @@ def test_has_a_pulse(task, tmp_path, model):
     loaded = inference.load_text_model(workdir / "student")
     assert (loaded.task, loaded.labels) == (task, known.labels)
     written = sorted(path.name for path in (workdir / "predictions").iterdir())
+    counts = json.loads((workdir / "data.json").read_text())
+    assert counts["unit"] == ("question" if task == "xquad" else "pair")
+    assert {one["part"] for one in counts["sources"]} == {"train", "dev", "test"}
+    assert (counts["sources"][0]["part"], counts["sources"][0]["count"]) == ("train", 60)
     kind = "json" if task == "xquad" else "txt"
     assert written == [f"{task}.{code}.{kind}" for code in sorted(LANGUAGES)]
     # What was exported scores as the run did.
@@ -144,9 +149,86 @@ def test_what_is_missing_is_said_before_training(tmp_path):
             FineTuneRun(config.read(found), tmp_path / "run").build(mesh)
 
 
+def test_taggers_say_what_is_missing_before_training(tmp_path):
+    root = tmp_path / "corpora"
+    benchmarks.write_ud(root, {"en": "ewt", "de": "gsd", "zh": "gsd"})
+    found = from_file("pos")
+    found.corpora.root = str(root)
+    tagger = TaggerRun(config.read(found), tmp_path)
+    tagger.check()
+    counts = json.loads((tmp_path / "data.json").read_text())
+    assert counts["unit"] == "sentence"
+    assert {(one["part"], one["language"], one["count"]) for one in counts["sources"]} == {
+        ("train", "en", 60),
+        *((part, "en", 12) for part in ("dev", "test")),
+        *(("zero_shot", code, 12) for code in ("de", "zh")),
+    }
+    test = root / "ud" / "zh_gsd-ud-test.conllu"
+    for text, error, message in (
+        ("1\tNo columns\n", data.ReadError, "zh_gsd-ud-test.conllu:1: wrong number of columns"),
+        ("", ValueError, "zero_shot: source 'pos_test_zh' has nothing in 'zh'"),
+        (None, FileNotFoundError, "source 'pos_test_zh' names what is not there"),
+    ):
+        test.unlink() if text is None else test.write_text(text)
+        with pytest.raises(error, match=message):
+            tagger.check()
+
+
+# What the data sets of others hold, as their pages say.
+NAMES = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
+SENTENCES = {"sentence1": "a", "sentence2": "b"}
+SQUAD = {
+    "id": "1",
+    "title": "T",
+    "context": "a b",
+    "question": "q",
+    "answers": {"text": ["b"], "answer_start": [2]},
+}
+TRANSLATED = {"premise": {"en": "a", "de": "b"}, "hypothesis": {"en": "a", "de": "b"}}
+ROWS = {
+    "facebook/xnli": {"premise": "a", "hypothesis": "b", "label": "neutral"},
+    "google-research-datasets/paws-x": {"id": 1, "label": "1"} | SENTENCES,
+    "rajpurkar/squad": SQUAD,
+    "google/xquad": SQUAD,
+    "unimelb-nlp/wikiann": {"tokens": ["a", "b"], "ner_tags": NAMES[:2], "langs": ["en", "en"]},
+    "google/xtreme": {"tokens": ["a", "b"], "pos_tags": ["DET", "NOUN"]},
+    "multi_nli": {"premise": "a", "hypothesis": "b", "label": "neutral"},
+    "xnli": {"label": "neutral"} | TRANSLATED,
+    "xtreme_xnli": {"label": "neutral"} | TRANSLATED,
+    "paws_x_wiki": {"label": "paraphrase"} | SENTENCES,
+    "squad": SQUAD,
+    "xquad": SQUAD,
+    "wikiann": {"tokens": ["a", "b"], "tags": NAMES[1:3], "langs": [], "spans": []},
+    "xtreme_pos": {"tokens": ["a", "b"], "upos": ["DET", "NOUN"]},
+}
+
+
+@pytest.mark.parametrize("origin", ["hub", "tfds"])
+@pytest.mark.parametrize("task", [*WRITERS, "ner", "pos"])
+def test_benchmarks_that_others_hold(task, origin, monkeypatch, tmp_path):
+    def rows(name, *arguments, **options):
+        yield data.Row(name, 1, ROWS[name if origin == "hub" else name.partition("/")[0]])
+
+    for module in (_text_corpora, _tagged_corpora):
+        monkeypatch.setattr(module, "hugging_face_rows", rows)
+        monkeypatch.setattr(module, "tfds_rows", rows)
+    translated = "" if (task, origin) == ("xquad", "hub") else "+de"
+    found = from_file(task, f"from={origin},train=en{translated},test=en+de")
+    if task in WRITERS:
+        for part in (found.texts.train, found.texts.dev, found.texts.test):
+            sources = data.open_texts(part.to_dict(), evaluation.TEXT_TASKS[task].records)
+            assert [len(source.read()) for source in sources] == [1] * len(part)
+    else:
+        TaggerRun(config.read(found), tmp_path).check()
+        counts = json.loads((tmp_path / "data.json").read_text())["sources"]
+        assert [one["count"] for one in counts] == [1] * 5
+
+
 @pytest.mark.parametrize(
     ("arg", "message"),
     [
+        ("task=xnli,from=disk", "from must be one of files, hub, tfds, got 'disk'"),
+        ("task=xquad,from=hub,train=de", "translations of SQuAD are not on the hub"),
         ("", "name a task after a colon"),
         ("task=xnlj", "name a task after a colon"),
         ("task=xnli,tran=de", "name a task after a colon"),

@@ -40,6 +40,7 @@ def test_everyone_is_trained_and_compared(taught):
         teacher = results(taught / "teachers" / code)
         assert teacher["test"]["languages"] == {code: found["languages"][code]["teachers"]}
         assert (taught / "outputs" / code / OUTPUTS).exists()
+        assert (taught / "teachers" / code / "data.json").exists()
     lines = [json.loads(line) for line in course(taught).splitlines()]
     assert {"kl", "nll", "lambda", "loss"} <= set(lines[-1])
     shares = [line["lambda"] for line in lines if "lambda" in line]
@@ -104,3 +105,25 @@ def test_a_changed_teacher_is_noticed(prepared, tmp_path):
     workdir = tmp_path / "workdir"
     [said] = end([start("train", *train(workdir, f"--config.prepared={other}"))], code=1)
     assert "outputs/de" in said and "hash of the teacher was" in said
+
+
+def test_the_quickstart_in_miniature(tmp_path):
+    few = [f"--config.{run}total_steps=6" for run in ("", "recipe.")]
+    command = ["--config=configs/structured_quickstart.py", f"--workdir={tmp_path}", *few]
+    printed = run("train", *command, "--config.seeds=1", seconds=900)
+    found = results(tmp_path)
+    assert list(found["rows"]) == ["teachers", "baseline", "hard", "student"]
+    assert set(found["languages"]) == {"de", "en"}
+    for name in ("teachers", "baseline", "student"):
+        assert 0 < found[name] <= 100
+        assert name in printed
+    steps = {
+        path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("*/*/config.json")
+    }
+    assert {name: each["total_steps"] for name, each in steps.items()} == dict.fromkeys(
+        ("de", "en", "baseline", "hard"), 6
+    )
+    # Of the teachers' 120 sentences a language, the student has labels for a part.
+    asked = json.loads((tmp_path / "outputs/de" / OUTPUTS).with_suffix(".json").read_text())
+    assert asked["sentences"] == 120
+    assert "kl" in json.loads(course(tmp_path).splitlines()[-1])

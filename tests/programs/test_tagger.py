@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
 from mmkd_jax import inference, models
+from mmkd_jax._sentences import sentences_of
 from mmkd_jax.data import sample, save_vocabulary, train_vocabulary
 from tests.programs.runs import (
     command,
@@ -157,6 +158,16 @@ def test_predictions_come_in_order_from_text_and_from_columns(tagger):
     assert [line["words"] for line in found] == rows
     spaced = "\n".join(" ".join(words) for words in rows)
     assert predicted(tagger / "student", spaced, "--format=words") == found
+
+
+def test_lines_that_are_no_words_are_told_from_those_that_are():
+    conll = "-DOCSTART- -X- O\n\n# id = 1\nEva NNP I-PER\n# NN O\n\n# 2\nlives VBZ O\n"
+    found = list(sentences_of(conll.splitlines(True), "columns", 0))
+    assert found == [["Eva", "#"], ["lives"]]
+    assert list(sentences_of(["#\n", "1\n"], "columns", 0)) == [["#", "1"]]
+    rows = ["1-2\tzum", "1\tzu", "2\tdem", "2.1\tx", "3\t#"]
+    tree = ["# text = zum #\n", *(row + 8 * "\t_" + "\n" for row in rows), "\n"]
+    assert list(sentences_of(2 * tree, "conllu", 0)) == 2 * [["zu", "dem", "#"]]
 
 
 def test_checkpoints_can_be_exported(tagger, tmp_path):

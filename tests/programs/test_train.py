@@ -26,6 +26,7 @@ def test_leaves_everything_that_is_promised(undisturbed):
     assert there >= {
         *("config.json", "checkpoints", "metrics.jsonl", "throughput.jsonl", "tensorboard"),
         *("results.json", "student", "report.html", "similarity.npz", "vectors.npz"),
+        "data.json",
     }
     steps = {path.name for path in (workdir / "checkpoints").iterdir()}
     assert {"10", "15", "20"} <= steps

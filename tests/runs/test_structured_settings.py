@@ -42,6 +42,49 @@ def test_configs_can_be_read_and_written(name, arg):
         settings.variant(variant)
 
 
+CONLL = {  # in the columns of each language, with a word that is not ASCII
+    "deu": "-DOCSTART- -X- -X- -X- O\n\nGenf Genf NE I-NC I-LOC\nMüller ? NE I-NC I-PER\n\n",
+    "eng": "-DOCSTART- -X- O O\n\nGeneva NNP I-NP I-LOC\nMiller NNP I-NP I-PER\n\n",
+    "esp": "Ginebra B-LOC\nMuñoz B-PER\n\n",
+    "ned": "-DOCSTART- -DOCSTART- O\nGenève N B-LOC\nDaniël N B-PER\n\n",
+}
+REVIEW = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<Reviews><Review rid="{0}"><sentences><sentence id="{0}:0"><text>Lekker bé {0}</text><Opinions>
+<Opinion target="BÉ" category="FOOD#QUALITY" polarity="positive" from="7" to="9"/>
+<Opinion target="NULL" category="SERVICE#GENERAL" polarity="positive" from="0" to="0"/>
+</Opinions></sentence><sentence id="{0}:1" OutOfScope="TRUE"><text>Goed {0}.</text></sentence>
+</sentences></Review></Reviews>"""
+
+
+def test_the_paper_s_corpora_are_read_as_they_are_distributed(tmp_path):
+    def opened(corpora, part):
+        sources = data.open_tagged(getattr(corpora, part), tmp_path)
+        return {source.language: list(source.sentences()) for source in sources}
+
+    for part, arg in (("train", ""), ("dev", ""), ("test", ""), ("test", ",utf8")):
+        corpora = config.read(of_file("structured_paper", f"conll{arg}")).corpora
+        for spec in getattr(corpora, part).values():
+            path = tmp_path / spec["path"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(CONLL[path.stem], encoding="utf-8" if arg else "latin-1")
+        found = opened(corpora, part)
+        assert list(found) == ["de", "en", "es", "nl"]
+        assert [each.tags for [each] in found.values()] == [("B-LOC", "B-PER")] * 4
+        assert found["nl"][0].words == ("Genève", "Daniël")
+    corpora = config.read(of_file("structured_paper", "semeval")).corpora
+    for part in ("train", "test"):
+        for code, spec in getattr(corpora, part).items():
+            path = tmp_path / spec["path"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(REVIEW.format(code), encoding="utf-8")
+    train, dev, test = (opened(corpora, part) for part in ("train", "dev", "test"))
+    assert list(test) == ["en", "es", "nl", "ru", "tr"]
+    for code, sentences in test.items():
+        assert [each.tags for each in sentences] == [("O", "B-ASPECT", "O"), ("O", "O", "O")]
+        assert len(train[code]) + len(dev[code]) == 2
+        assert not {each.words for each in train[code]} & {each.words for each in dev[code]}
+
+
 def test_the_issue_s_spelling_works():
     fields = of_file("structured", "runlocal")
     fields.objective = "0.5*posterior + 0.5*weighted_top_k"

@@ -82,22 +82,24 @@ def test_a_bar_on_a_terminal():
     text = terminal.getvalue()
     assert " 500/1000 [" in text
     assert "50%|" in text
-    assert "loss 1.235, 123 pairs/s, 45.7k tokens/s, MFU 41.2%, 4:10 left" in text
+    assert "loss 1.235, 123 examples/s, 45.7k tokens/s, MFU 41.2%, 4:10 left" in text
     assert " 400/1000 [" in text  # where it began
 
 
 def test_elsewhere_a_line_a_minute_and_one_at_the_end():
     clock, file = Clock(), io.StringIO()
     with Progress(300, 0, file, clock=clock) as progress:
+        clock.now += 60.0
         for step in range(1, 301):
             clock.now += 0.5
-            progress.update(step, float("nan"), RATES._replace(mfu=None) if step > 200 else None)
+            loss = float("nan") if step > 100 else None  # not known yet
+            progress.update(step, loss, RATES._replace(mfu=None) if step > 200 else None)
     lines = file.getvalue().splitlines()
     assert [line.split(",")[0] for line in lines] == [
-        *("step 120/300 (40%)", "step 240/300 (80%)", "step 300/300 (100%)")
+        *("step 1/300 (0%)", "step 121/300 (40%)", "step 241/300 (80%)", "step 300/300 (100%)")
     ]
-    assert lines[0].endswith("(40%), loss nan")
-    assert lines[1].endswith(", loss nan, 123 pairs/s, 45.7k tokens/s, 0:30 left")
+    assert lines[0].endswith("(0%)") and lines[1].endswith("(40%), loss nan")
+    assert lines[2].endswith(", loss nan, 123 examples/s, 45.7k tokens/s, 0:30 left")
 
 
 def test_other_processes_are_silent(monkeypatch):

@@ -42,7 +42,8 @@ def read_aspects(
 
     Words are those of `split_words`. A term that begins or ends within a word is widened to the
     whole word. Of terms that overlap, the longest counts. Both are counted in the report, and so
-    are opinions without a term (``target="NULL"``).
+    are opinions without a term (``target="NULL"``). A term's capitals need not be those of the text
+    (in the Dutch files of 2016 they are not).
 
     >>> import pathlib, tempfile
     >>> from mmkd_jax.data import read_aspects
@@ -139,13 +140,17 @@ def _terms(sentence: ElementTree.Element, text: str, change: Callable[..., None]
             raise Unreadable("a term without offsets", repr(name)) from None
         # XML turns line breaks in attributes into spaces.
         term = text[max(start, 0) : end]
-        if not term.strip() or term.split() != (name or "").split():
+        if not term.strip() or _folded(term) != _folded(name or ""):
             raise Unreadable("a term is not where it says", f"{name!r}, found {term!r}")
         start += len(term) - len(term.lstrip())
         term = term.strip()
         found.append(_Term(start, start + len(term), term, element.get("polarity", "")))
     # Opinions about several aspects of one term repeat it.
     return list({(term.start, term.end): term for term in reversed(found)}.values())
+
+
+def _folded(term: str) -> list[str]:
+    return term.casefold().split()
 
 
 def _spans(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from mmkd_jax.data._readers._chunks import DETECT, ChunkTags, likeliest_scheme
+from mmkd_jax.data._readers._lines import UTF_8, check_encoding
 from mmkd_jax.data._readers._report import Path, Reading, Report, Unreadable
 from mmkd_jax.data._readers._sentences import Word, checked, sentences
 from mmkd_jax.data._records import TaggedSentence
@@ -21,6 +22,7 @@ def read_conll(
     comments: bool = False,
     prefixes: bool = False,
     ends: Collection[str] = (),
+    encoding: str = UTF_8,
     scheme: str | None = DETECT,
     to: str | None = "BIO",
     tags: TagSet | None = None,
@@ -55,6 +57,7 @@ def read_conll(
         columns as a word has.
       prefixes: words are written ``de:Wort``; the language goes into the record.
       ends: words that end a sentence too, if they are tagged O: for streams without blank lines.
+      encoding: of the file. German, Dutch and Spanish of the shared tasks are in latin-1.
       scheme: the scheme that the tags must follow: "IO", "IOB1", "BIO" ("IOB2") or "BIOES".
         "detect" reads the file twice and takes the one that fits it best. None is for tags that
         spell no spans: they are taken as they are.
@@ -67,12 +70,10 @@ def read_conll(
       report: where to count. Without one, what was left out is logged at the end.
 
     Raises:
-      ReadError: a line is not UTF-8 or has another number of columns, a tag sequence is illegal,
-        or a tag is outside the set.
+      ReadError: a line is not in the encoding or has another number of columns, a tag sequence is
+        illegal, or a tag is outside the set.
     """
-    if spaces and (columns is None or word != 0):
-        raise ValueError("spaces=True needs columns, and the word in the first of them")
-
+    check_columns(word, columns, spaces, encoding)
     ends = frozenset(ends)
 
     def parser() -> _Parser:  # one a pass, since it learns from the first line
@@ -81,10 +82,17 @@ def read_conll(
     with Reading(on_error, report) as reading:
         if scheme == DETECT:
             unheard = Reading("skip", Report())  # faults are for the second pass
-            first_pass = sentences(path, parser(), unheard, ends)
+            first_pass = sentences(path, parser(), unheard, ends, encoding)
             scheme = likeliest_scheme(each.tags for each in first_pass)
-        found = sentences(path, parser(), reading, ends)
+        found = sentences(path, parser(), reading, ends, encoding)
         yield from checked(path, found, ChunkTags(scheme, to, tags, repair), language, reading)
+
+
+def check_columns(word: int, columns: int | None, spaces: bool, encoding: str) -> None:
+    """ValueError where these arguments of `read_conll` do not fit."""
+    if spaces and (columns is None or word != 0):
+        raise ValueError("spaces=True needs columns, and the word in the first of them")
+    check_encoding(encoding)
 
 
 def read_wikiann(

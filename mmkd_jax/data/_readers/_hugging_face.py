@@ -23,6 +23,7 @@ def hugging_face_rows(
 
     Raises:
       ImportError: the library is not installed.
+      ValueError: there is no such configuration or split.
     """
     try:
         import datasets
@@ -32,9 +33,12 @@ def hugging_face_rows(
         ) from error
     if "trust_remote_code" in options:
         raise ValueError("trust_remote_code must not be given: no code of a data set is ever run")
-    loaded = datasets.load_dataset(path, name, split=split, **options)
-    features = loaded.features or {}
     origin = "/".join(filter(None, ["datasets:" + path, name, split]))
+    try:
+        loaded = datasets.load_dataset(path, name, split=split, **options)
+    except ValueError as error:
+        raise ValueError(f"{origin} is not there: {error}") from error
+    features = loaded.features or {}
     for number, values in enumerate(loaded, 1):
         named = {key: _named(value, features.get(key), datasets) for key, value in values.items()}
         yield Row(origin, number, named)

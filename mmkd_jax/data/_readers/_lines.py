@@ -4,6 +4,7 @@ Only ``\n`` and ``\r\n`` end a line. (`str.splitlines` also cuts at form feeds, 
 U+2028, which stand inside sentences of real corpora and would shift one side against the other.)
 """
 
+import codecs
 import gzip
 import io
 import zlib
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 
 from mmkd_jax.data._readers._report import Path, Reading
 
+UTF_8 = "utf-8"
+_ASCII = "\t\n\r -#O"  # what lines and columns are told by
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 # What a gzipped file that is cut off or damaged raises.
@@ -40,12 +43,25 @@ def lines(path: Path, reading: Reading) -> Iterator[bytes]:
             reading.fault(path, number + 1, LOST, str(error))
 
 
-def texts(path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
+def check_encoding(name: str) -> None:
+    """ValueError for what is no encoding, or one in which lines end otherwise, such as UTF-16."""
+    try:
+        if codecs.lookup(name) and _ASCII.encode(name) == _ASCII.encode():
+            return
+    except LookupError:
+        pass
+    raise ValueError(
+        "encoding must be one that writes ASCII as it is, such as utf-8 or latin-1, got "
+        f"{name!r}: name another, or convert the file"
+    )
+
+
+def texts(path: Path, reading: Reading, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
     for number, line in enumerate(lines(path, reading), 1):
         if line.strip():
             try:
-                decoded = line.decode()
+                decoded = line.decode(encoding)
             except UnicodeDecodeError as error:
                 reading.unreadable(path, number, error)
             else:

@@ -15,6 +15,8 @@ LABELS = {
     "contradictory": "contradiction",  # as the translated training files of XNLI spell it
 }
 
+_PARAPHRASES = {"different_meaning": 0, "paraphrase": 1}  # as TFDS names them
+
 
 def json_rows(
     path: Path, *, on_error: str = "raise", report: Report | None = None
@@ -173,6 +175,7 @@ def paraphrases_of_rows(
     def paraphrase(values: dict[str, Any]) -> Paraphrase | str:
         first, second = (field(values, f"sentence{n}", str) for n in (1, 2))
         label = field(values, "label", (int, str))
+        label = _PARAPHRASES.get(label, label)
         if label not in (0, 1, "0", "1"):
             raise Unreadable("label is neither 0 nor 1", repr(label))
         return Paraphrase(first, second, int(label), language)

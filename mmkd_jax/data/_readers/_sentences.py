@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from mmkd_jax.data._readers._chunks import ChunkTags, Misplaced
-from mmkd_jax.data._readers._lines import lines
+from mmkd_jax.data._readers._lines import UTF_8, lines
 from mmkd_jax.data._readers._report import Path, Reading, Unreadable
 from mmkd_jax.data._records import TaggedSentence
 from mmkd_jax.tags import IllegalTagsError
@@ -40,6 +40,7 @@ def sentences(
     parse: Callable[[str, int], Word | None],
     reading: Reading,
     ends: Collection[str] = (),
+    encoding: str = UTF_8,
 ) -> Iterator[Sentence]:
     """The sentences of a file. A sentence of which a line is at fault is left out whole.
 
@@ -49,6 +50,7 @@ def sentences(
         or None for what ends a sentence, such as a comment.
       reading: hears of faults.
       ends: words that end a sentence, as a blank line does, if they are tagged O.
+      encoding: of the file.
     """
     rows: list[tuple[int, Word]] = []
     id, broken = "", False
@@ -57,7 +59,7 @@ def sentences(
         decoded, word = "", None
         if line.strip():
             try:
-                decoded = line.decode()
+                decoded = line.decode(encoding)
                 word = parse(decoded, len(rows))
             except (Unreadable, UnicodeDecodeError) as error:
                 if not broken:  # what is left out, and counted, is the sentence

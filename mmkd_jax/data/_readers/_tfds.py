@@ -40,14 +40,25 @@ def tfds_rows(name: str, split: str, *, data_dir: Path | None = None) -> Iterato
       name: as TFDS spells it: ``xnli``, ``opus/medical``, ``wikiann/de:1.0.1``.
       split: ``train``, ``test[:100]``.
       data_dir: where prepared data sets lie; by default where TFDS looks for them.
+
+    Raises:
+      ValueError: there is no such data set or split, or it has not been prepared.
     """
     import tensorflow_datasets as tfds
 
     module = BUILDER_MODULES.get(name.partition("/")[0].partition(":")[0])
     if module:
         importlib.import_module(f"tensorflow_datasets.{module}")
-    builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
-    source = builder.as_data_source(split=split)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
+        source = builder.as_data_source(split=split)
+    except (tfds.core.DatasetNotFoundError, KeyError, ValueError) as error:
+        # What follows the first line is a list of all data sets there are.
+        why = str(error.args[0]).strip().partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"tfds:{name}/{split} is not there: {why}. What there is, is prepared with tfds build "
+            f"--file_format=array_record {name}"
+        ) from error
     features = builder.info.features
     for index in range(len(source)):
         yield Row(f"tfds:{name}/{split}", index + 1, _plain(source[index], features, tfds.features))

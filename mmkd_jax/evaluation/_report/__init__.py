@@ -26,12 +26,15 @@ def write_report(
 
     - ``results.json``: by task, "languages": percentages by language, or by language several by
       name, such as "student" and "baseline"; beside it means, and "languages_before";
+    - ``data.json``: "sources", each a "name", "language", "part" (train, dev, test, ...) and
+      "count"; "unit", what is counted;
     - ``similarity.npz``: arrays "teacher" and "student", ``[n, n]``, the cosines among the same
       sentences, and optionally "texts", a json list of them;
     - ``retrieval_details.json`` and ``vectors.npz``: see `write_retrieval_details`;
     - ``tagging_details.json``: see `write_tagging_details`.
 
-    A run that goes on has a report too.
+    A run that goes on has a report too; one of several seeds, in folders ``seed-N``, the scores of
+    all and the pictures of the first.
 
     Args:
       workdir: Of the run.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mmkd_jax.evaluation._languages import language_name
 from mmkd_jax.evaluation._report._bars import Bar, Group, Row, draw_bars
-from mmkd_jax.evaluation._report._data import pairs_by_language
+from mmkd_jax.evaluation._report._data import learned_by_language, unit
 from mmkd_jax.evaluation._report._files import Run
 from mmkd_jax.evaluation._report._html import Markup, element, folded, joined, section, table
 from mmkd_jax.evaluation._report._numbers import count, percent
@@ -135,16 +135,16 @@ def _legend(run: Run, task: Task, columns: list[_Column]) -> Markup | None:
 
 
 def _table(run: Run, task: Task, columns: list[_Column]) -> Markup:
-    pairs = pairs_by_language(run)
+    learned = learned_by_language(run)
     head = ["Language", "Code", "Class"]
-    head += ["Pairs"] if pairs else []
+    head += [f"{unit(run).capitalize()}s"] if learned else []
     head += ["Before"] if task.before else []
     head += [column.name for column in columns] if columns[1:] else ["Score"]
     rows = []
     for code in [code for codes in _by_class(task).values() for code in codes]:
         number = resource_class(code)
         row = [language_name(code), element("code", code), "–" if number is None else str(number)]
-        row += [count(pairs[code]) if code in pairs else "–"] if pairs else []
+        row += [count(learned[code]) if code in learned else "–"] if learned else []
         row += [percent(task.before.languages.get(code))] if task.before else []
         row += [_score(column.series, code) for column in columns]
         rows.append(row)

@@ -49,12 +49,15 @@ class Run(NamedTuple):
       config: As it was run.
       models: What the encoders have turned out to be, by role.
       manifest: Of the prepared pairs.
+      data: How much there is of what, by source.
       versions: Of what the run was computed with.
       similarity: Among held-out sentences.
       between: Retrieval between languages.
       confused: Translations that are taken for others.
       space: Vectors of parallel sentences.
       tagging: Where a tagger errs.
+      seed: Of a run of several seeds, the folder of the one that all but config and scores is of.
+      is_mean: Whether the scores are means over the seeds.
       others: Runs to compare with.
     """
 
@@ -65,18 +68,21 @@ class Run(NamedTuple):
     config: dict[str, Any]
     models: dict[str, Any]
     manifest: dict[str, Any]
+    data: dict[str, Any]
     versions: dict[str, Any]
     similarity: Similarity | None
     between: Between | None
     confused: list[Confused]
     space: Space | None
     tagging: Tagging | None
+    seed: str = ""
+    is_mean: bool = False
     others: "tuple[Run, ...]" = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to report about."""
-        return not any(self[1:-1])
+        return not any(self[1 : self._fields.index("seed")])
 
     @property
     def unit(self) -> str:
@@ -93,10 +99,28 @@ class Run(NamedTuple):
 def read_run(folder: Path, texts: Sequence[str | Sequence[str]] | None = None) -> Run:
     """Reads a workdir.
 
+    Of several seeds, which have folders of their own, the first one stands for all but the scores.
+
     Args:
       folder: The workdir.
       texts: Of the sentences of the similarities, instead of those in the file.
     """
+    run = _read(folder, texts)
+    seeds = [path for path in folder.glob("seed-*") if path.name[5:].isdecimal()]
+    if run.metrics or not seeds:
+        return run
+    one = min(seeds, key=lambda path: int(path.name[5:]))
+    first = _read(one, texts)
+    return first._replace(
+        name=run.name,
+        config=run.config or first.config,
+        tasks=run.tasks or first.tasks,
+        seed=one.name,
+        is_mean=bool(run.tasks),
+    )
+
+
+def _read(folder: Path, texts: Sequence[str | Sequence[str]] | None) -> Run:
     metrics = _curves(folder / "metrics.jsonl")
     results = read_json(folder / "results.json")
     between, confused = read_retrieval_details(folder / "retrieval_details.json")
@@ -106,8 +130,9 @@ def read_run(folder: Path, texts: Sequence[str | Sequence[str]] | None = None) -
         speed=_curves(folder / "throughput.jsonl"),
         tasks=tasks_of(results) or tasks_of(_scores_in(metrics)),
         config=mapping(read_json(folder / "config.json")),
-        models=mapping(read_json(folder / "models.json")),
+        models=_models(folder),
         manifest=mapping(read_json(folder / "prepared" / "manifest.json")),
+        data=mapping(read_json(folder / "data.json")),
         versions=mapping(read_json(folder / "versions.json")),
         similarity=read_similarity(folder / "similarity.npz", texts),
         between=between,
@@ -115,6 +140,12 @@ def read_run(folder: Path, texts: Sequence[str | Sequence[str]] | None = None) -
         space=read_space(folder / "vectors.npz"),
         tagging=read_tagging_details(folder / "tagging_details.json"),
     )
+
+
+def _models(folder: Path) -> dict[str, Any]:
+    """By role; a tagger is a model by itself."""
+    tagger = mapping(read_json(folder / "tagger.json"))
+    return mapping(read_json(folder / "models.json")) | ({"tagger": tagger} if tagger else {})
 
 
 def _curves(path: Path) -> dict[str, Curve]:

@@ -21,6 +21,7 @@ def headline(run: Run) -> Markup:
         element("h1", run.name),
         _reached(run),
         element("dl", *facts, class_="facts") if facts else None,
+        element("p", _seeds(run), class_="seeds") if run.seed else None,
         element("p", _trouble(run), class_="trouble") if _trouble(run) else None,
     )
 
@@ -114,6 +115,14 @@ def typical(curve: Curve | None, last: bool = False) -> float:
 
 def _finite(curve: Curve | None) -> np.ndarray:
     return np.zeros(0) if curve is None else curve.values[np.isfinite(curve.values)]
+
+
+def _seeds(run: Run) -> str:
+    """Which of its seeds the page is about."""
+    seeds = count(number(run.config.get("seeds")))
+    if run.is_mean:
+        return f"Scores are means over {seeds} seeds. All else on this page is of one, {run.seed}."
+    return f"The first of {seeds} seeds, {run.seed}."
 
 
 def _trouble(run: Run) -> str:

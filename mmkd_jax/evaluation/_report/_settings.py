@@ -56,10 +56,15 @@ def _between_runs(run: Run) -> list[Markup]:
 def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted names and values, sources as they are."""
     for name, value in config.items():
-        if isinstance(value, dict) and value and name not in ("sources", "held_out"):
+        if isinstance(value, dict) and value and not _are_sources(value):
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _are_sources(value: dict[str, Any]) -> bool:
+    """Whether these are descriptions of data by name, of which there may be hundreds."""
+    return all(isinstance(one, dict) and "reader" in one for one in value.values())
 
 
 def _defaults(method: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ h1 { font-size: 20px; font-weight: 600; margin: 4px 0 0; overflow-wrap: anywhere
 h2 { font-size: 24px; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 8px; }
 p { margin: 0 0 12px; max-width: 62ch; text-wrap: pretty; }
 section > p { color: var(--muted); }
+section > div + p { margin-top: 36px; }
 section > p strong { color: var(--ink); font-weight: 600; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.86em; }
 
@@ -48,7 +49,9 @@ code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; fo
 }
 dt { font-size: 14px; color: var(--muted); }
 dd { margin: 2px 0 0; font-size: 18px; font-weight: 550; }
-.trouble { margin: 32px 0 0; padding: 2px 0 2px 14px; border-left: 3px solid var(--accent); }
+.trouble, .seeds {
+  margin: 32px 0 0; padding: 2px 0 2px 14px; border-left: 3px solid var(--accent);
+}
 
 .picture { margin: 28px 0 0; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; overflow: visible; }
@@ -76,6 +79,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
 .number code { white-space: normal; }
 .dense td { padding-top: 5px; padding-bottom: 5px; font-size: 14px; }
+.dense td { min-width: 6.5em; }
 .dense code { font-size: 13px; }
 .value { overflow-wrap: anywhere; }
 table code { color: inherit; }

@@ -17,7 +17,7 @@ class Series(NamedTuple):
       name: What they are of.
       languages: By code.
       mean: Over languages, None if it is not known.
-      deviations: By code, of several seeds; may be empty.
+      deviations: By code, of several seeds, and under "" that of the mean; may be empty.
     """
 
     name: str
@@ -70,13 +70,21 @@ def tasks_of(results: Any) -> list[Task]:
 def _groups(name: str, value: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Entries with languages, each with its name."""
     metric = {"metric": value.get("metric")}
-    found = [(name, value)] if "languages" in value else []
-    for group in _GROUPS:
-        entry = mapping(value.get(group))
+    groups = {group: mapping(value.get(group)) for group in _GROUPS}
+    found = []
+    if "languages" in value:
+        found.append((name, _spread_of(groups["test"] or groups["dev"]) | value))
+    for group, entry in groups.items():
         if entry and (group == "zero_shot" or not found):
             shown = name if group == "test" else f"{name}, {group.replace('_', '-')}"
-            found.append((shown, metric | entry))
+            # Several taggers, where there are, stand beside one another.
+            beside = mapping(value.get(f"{group}_compared"))
+            found.append((shown, metric | (_spread_of(entry) | beside if beside else entry)))
     return found
+
+
+def _spread_of(group: dict[str, Any]) -> dict[str, Any]:
+    return {key: group[key] for key in (*_SPREAD, "languages_deviation") if key in group}
 
 
 def _retrieval(results: Any) -> Task | None:
@@ -94,6 +102,7 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
     means = {key: mean for key, mean in _percentages(value).items() if key not in _SPREAD}
     by_name: dict[str, dict[str, float]] = {}
     spread = _percentages(value.get("languages_deviation"))
+    spread |= _of_mean(value)
     for code, nested in languages.items():
         for key, score in _percentages(nested).items():
             if key in _SPREAD:
@@ -106,8 +115,14 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
         by_name[main] = plain
     if not by_name.get(main):
         return None
+    rows = mapping(value.get("rows"))
     series = {
-        key: Series(key, by_name.get(key, {}), _mean(means.get(key), by_name.get(key, {})), {})
+        key: Series(
+            key,
+            by_name.get(key, {}),
+            _mean(means.get(key), by_name.get(key, {})),
+            _of_mean(mapping(rows.get(key))),
+        )
         for key in dict.fromkeys([*by_name, *means])
         if key != "before"
     }
@@ -118,6 +133,12 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
         before = Series("before", at_first, _mean(means.get("before"), at_first), {})
     shown = metric.replace("_", " ")
     return Task(name, now, before, list(series.values()), shown[:1].upper() + shown[1:])
+
+
+def _of_mean(value: dict[str, Any]) -> dict[str, float]:
+    """The deviation of a mean over languages."""
+    found = [score for key, score in _percentages(value).items() if key in _SPREAD]
+    return {"": found[0]} if found else {}
 
 
 def _percentages(value: Any) -> dict[str, float]:

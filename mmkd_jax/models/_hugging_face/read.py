@@ -223,7 +223,7 @@ def _found(config: EncoderConfig, files: list, ignore: Sequence[str]) -> dict[st
             found.setdefault(name, found[copy])
     derived = {name: found.pop(name) for name in family.derived if name in found}
     if derived:
-        _LOG.info("not read, because they follow from others: %s", ", ".join(derived))
+        _LOG.debug("not read, because they follow from others: %s", ", ".join(derived))
     return found
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
 
 from mmkd_jax.models._config import EncoderConfig
 from mmkd_jax.models._hugging_face.configs import to_hugging_face
 from mmkd_jax.models._hugging_face.names import FAMILIES, Tensor, is_heads, tensors
+from mmkd_jax.models._tensor_files import write_tensors
 
 _FLOATS = ("float32", "float16", "bfloat16")
 _METADATA = {"format": "pt"}  # transformers asks for it
@@ -127,9 +127,7 @@ def _write(
             full = tensor.name if bare else prefix + tensor.name
             arrays[full] = _to_file(tensor, leaves[member], config, dtype)
             weight_map[full] = name
-        half = directory / f"{name}.half"
-        save_file(arrays, half, metadata=_METADATA)
-        half.replace(directory / name)
+        write_tensors(arrays, directory / name, _METADATA)
     if len(files) > 1:
         index = {"metadata": {"total_size": sum(sizes)}, "weight_map": weight_map}
         path = directory / "model.safetensors.index.json"
