@@ -14,10 +14,10 @@ needs_compiler = pytest.mark.skipif(not COMPILER, reason='libtpu (extra "plan") 
 CONFIG = "--config=configs/pulse.py"
 
 
-def planned(*arguments: str, code: int = 0) -> tuple[dict, str]:
+def planned(*arguments: str, config: str = CONFIG, code: int = 0) -> tuple[dict, str]:
     """The JSON object on the last line of standard output, and what stands above it."""
     done = subprocess.run(
-        command("plan", CONFIG, *arguments),
+        command("plan", config, *arguments),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -53,6 +53,28 @@ def test_a_small_config(four):
     assert four["pairs_per_second"] * four["predicted_step_seconds"] == pytest.approx(8)
     assert "roofline" in four
     assert "memory a chip" in four["above"]
+
+
+OTHERS = {
+    "v4:2x2x1": (CONFIG,),
+    "v5p:2x2x1": ("--config=configs/structured_quickstart.py",),
+    "v6e:2x2": (
+        *("--config=configs/finetune.py:task=xnli", "--config.encoder.scan_layers=True"),
+        "--config.model=sentence-transformers/all-MiniLM-L6-v2",
+    ),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("topology", OTHERS)
+def test_every_kind_of_chip_and_every_method(topology):
+    """Teachers without a corpus, a model of the hub without its weights."""
+    config, *more = OTHERS[topology]
+    found, _ = planned(f"--topology={topology}", *more, config=config)
+    assert (found["topology"], found["chips"], found["fits"]) == (topology, 4, True)
+    assert min(found["flops_per_step"], found["predicted_step_seconds"]) > 0
+    assert found["hours_for_run"] is None or found["hours_for_run"] > 0
+    assert sum(found["collective_bytes_per_chip"].values()) > 0
 
 
 @needs_compiler
