@@ -80,7 +80,7 @@ def test_without_heads(tmp_path):
 
 def test_what_follows_from_others_is_listed(tmp_path, caplog):
     directory = rewritten("bert", tmp_path, LAYOUTS["numbers of positions"])
-    with caplog.at_level(logging.INFO, logger="mmkd_jax"):
+    with caplog.at_level(logging.DEBUG, logger="mmkd_jax"):
         models.load_pretrained(directory)
     assert "embeddings.position_ids" in caplog.text
 
