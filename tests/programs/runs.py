@@ -119,7 +119,9 @@ def assert_nearly_same(workdir: Path, expected: Path) -> None:
     found, wanted = (load_file(d / "student" / "model.safetensors") for d in (workdir, expected))
     assert found.keys() == wanted.keys()
     for name, tensor in wanted.items():
-        np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
+        # Attention does not depend on it: its gradient is rounding, which Adam makes steps of.
+        if not name.endswith("key.bias"):
+            np.testing.assert_allclose(found[name], tensor, atol=1e-5, err_msg=name)
 
 
 def saved(workdir: Path) -> list[int]:
