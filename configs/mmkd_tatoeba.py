@@ -32,6 +32,7 @@ ARMS = {
     "no_word": _HEAVY | {"word": 0.0},
     "no_sentence": _HEAVY | {"sentence": 0.0},
     "no_structure": _HEAVY | {"structure": 0.0},
+    "no_token_no_word": {"token": 0.0, "word": 0.0},
     "sentence_alone": {"token": 0.0, "word": 0.0, "structure": 0.0},
     "no_distillation": _HEAVY | {"word": 0.0, "sentence": 0.0, "structure": 0.0},
 }
