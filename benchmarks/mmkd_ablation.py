@@ -30,15 +30,16 @@ INTRO = """\
 Retrieval: how many translations have their English sentence as their nearest neighbour, by
 cosine, mean over languages in percent; 1,000 sentences a language on the Tatoeba test (de es fr
 ja tr zh), 1,997 on NTREX (also ko vi). Each arm is `configs/mmkd_tatoeba.py:ARM` with
-`--config.total_steps={steps}`: 128 pairs a step, three layers, the same pairs in the same order.
-Sentence and structure level weigh 1, token and word level 0.1, and in *light* 0.02. {seeds} One
-seed tells no difference of a point from chance; these are larger. What is learned from them: the
-sentence level carries retrieval and the structure level adds much to it; the token and the word
-level, which are asked of every sixteenth pair, cost retrieval where they weigh 0.1, either of
-them. Lighter, they cost two points against none of the two (*no_token_no_word*), which one seed
-hardly tells, so that light is what the configs for small runs have: what the token level is for,
-fine-tuning, is not measured here. The arms without one level were not made again with light
-weights. A ratio is the other column's figure divided by the arm's: above 1, the arm is worse off."""
+`--config.total_steps={steps}`: 128 pairs a step, three layers, the same pairs in the same
+order. Sentence and structure level weigh 1, token and word level 0.1, and in *light* 0.02.
+{seeds} One seed tells no difference of a point from chance; these are larger. What is learned
+from them: the sentence level carries retrieval and the structure level adds much to it; the
+token and the word level, which are asked of every sixteenth pair, cost retrieval where they
+weigh 0.1, either of them. Lighter, they cost two points against none of the two
+(*no_token_no_word*), which one seed hardly tells, so that light is what the configs for small
+runs have: what the token level is for, fine-tuning, is not measured here. The arms without one
+level were not made again with light weights. A ratio is the other column's figure divided by
+the arm's: above 1, the arm is worse off."""
 
 
 def command(arm: str, seed: int, steps: int, workdir: pathlib.Path) -> list[str]:
