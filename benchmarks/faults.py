@@ -65,7 +65,8 @@ done again. Runs that come near their end are finished, and compared with an und
 metric of every step and every weight of the student.
 
 {PROCESSES} processes with a device each, joined by gloo, on 40 steps without dropout; compared with
-one process that has {PROCESSES} devices, to 1e-5."""
+one process that has {PROCESSES} devices, to 1e-5, but for the biases of attention's keys: nothing
+depends on them, and Adam makes steps of the rounding in their gradient."""
 
 
 # --- Rounds -------------------------------------------------------------------------------------

@@ -66,8 +66,8 @@ resident before optimiser state and first step, each side in a process of its ow
 what compiling takes.
 
 Parts are compiled and timed by themselves, on the shape that has most of the time of an epoch; what
-is left are embeddings, the other losses, the norm of the gradient, and what XLA makes of the
-whole."""
+is left are embeddings, the other losses, the norm of the gradient, first touches of memory (a
+million pages a step at rows of 128), and what XLA makes of the whole."""
 
 PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy", "torch", "transformers"]
 

@@ -78,7 +78,7 @@ def read_tatoeba(
     on_error: str = "raise",
     report: Report | None = None,
 ) -> Iterator[Pair]:
-    """The Tatoeba retrieval test in its original files, ``tatoeba.XXX-eng.XXX`` and ``.eng``.
+    """The Tatoeba retrieval test in its original files, ``tatoeba.deu-eng.deu`` and ``.eng``.
 
     English is the source. Languages have their codes of three letters, ``deu``.
     """
