@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmkd_jax.data._tokenizers import failures_as_messages
 from mmkd_jax.data._words import number_words, own_characters, starts_of
 
 # What BERT and what RoBERTa, XLM-R and SentencePiece call their special tokens.
@@ -169,7 +170,7 @@ class SubwordTokenizer:
     def encode_without_words(self, texts: Sequence[str]) -> Subwords:
         """The subwords of texts of which no words are asked for: quicker."""
         texts = list(texts)
-        codes = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        codes = self._codes(texts, places=False)
         lists = [code.ids for code in codes]
         offsets = _offsets(np.fromiter(map(len, lists), np.int64, len(lists)))
         ids = _flat(lists, int(offsets[-1])).astype(np.int32)
@@ -194,7 +195,7 @@ class SubwordTokenizer:
           after its last. A subword of spaces alone stands for none: both are the same.
         """
         texts = list(texts)
-        codes = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        codes = self._codes(texts)
         lengths = np.fromiter(map(len, codes), np.int64, len(codes))
         offsets = _offsets(lengths)
         total = int(offsets[-1])
@@ -239,7 +240,7 @@ class SubwordTokenizer:
         """For the rare sentences in which spaces do not keep words apart, or words vanish."""
         found = [
             code.ids or [self.specials.unk]
-            for code in self._tokenizer.encode_batch(list(words), add_special_tokens=False)
+            for code in self._codes(list(words))
         ]
         count = np.array([len(ids) for ids in found], np.int32)
         ends = np.cumsum(count)
@@ -252,6 +253,13 @@ class SubwordTokenizer:
             np.array([0, len(words)]),
         )
 
+    def _codes(self, texts: list[str], places: bool = True) -> list[Any]:
+        """What the tokenizer makes of texts; quicker without their subwords' places."""
+        # Some tokenizers can be read, but cannot spell: an unknown token may be missing.
+        with failures_as_messages("the tokenizer cannot split a text into subwords"):
+            encode = self._tokenizer.encode_batch if places else self._tokenizer.encode_batch_fast
+            return encode(texts, add_special_tokens=False)
+
     def _encode(
         self,
         texts: list[str],
@@ -259,7 +267,7 @@ class SubwordTokenizer:
         text_starts: np.ndarray,
         word_offsets: np.ndarray,
     ) -> Subwords:
-        codes = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        codes = self._codes(texts)
         lengths = np.fromiter(map(len, codes), np.int64, len(codes))
         token_offsets = _offsets(lengths)
         total = int(token_offsets[-1])

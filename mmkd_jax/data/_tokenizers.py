@@ -1,6 +1,8 @@
 """Tokenizers of transformers, from folders that may be anyone's."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -24,11 +26,17 @@ def load_tokenizer(source: str | os.PathLike) -> Any:
     """
     from transformers import AutoTokenizer
 
-    try:
+    with failures_as_messages(f"{source} has no tokenizer that can be read"):
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+
+
+@contextlib.contextmanager
+def failures_as_messages(what: str) -> Iterator[None]:
+    """Whatever a damaged tokenizer makes its code raise is a ValueError that begins so."""
+    try:
+        yield
     except (OSError, KeyboardInterrupt, SystemExit):
         raise
-    # Whatever a damaged file makes its readers do: a panic of Rust is not even an Exception.
+    # A panic of Rust is not even an Exception.
     except BaseException as error:
-        reason = str(error) or type(error).__name__
-        raise ValueError(f"{source} has no tokenizer that can be read: {reason}") from error
+        raise ValueError(f"{what}: {str(error) or type(error).__name__}") from error

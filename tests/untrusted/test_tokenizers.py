@@ -91,6 +91,15 @@ def test_fields_of_a_tokenizer(sound, texts, drawn):
         use(sound | {name: json.dumps(content).encode()}, texts)
 
 
+def test_a_tokenizer_whose_unknown_token_is_missing(sound):
+    content = json.loads(sound["tokenizer.json"])
+    content["model"]["unk_token"] = "[NONE]"
+    content["model"]["end_of_word_suffix"] = "</w>"
+    damaged_files = sound | {"tokenizer.json": json.dumps(content).encode()}
+    with pytest.raises(ValueError, match="cannot split a text into subwords: .*NONE"):
+        use(damaged_files, ["0"])
+
+
 def test_code_beside_a_tokenizer_is_not_run(sound, tmp_path):
     config = json.loads(sound["tokenizer_config.json"])
     for auto_map in ({"AutoTokenizer": [None, "own.Own"]}, ["own.Own", "own.Own"]):
