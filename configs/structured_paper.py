@@ -30,7 +30,7 @@ fastText; with M-BERT alone their teachers have 87.54 on CoNLL, and their studen
 of WikiAnn that the paper draws is not known: here are the splits of the hub.
 """
 
-from mmkd_jax.config import defaults
+from mmkd_jax.config import defaults, teacher
 
 _TASKS = {"conll": "ner", "wikiann": "ner", "semeval": "aspects", "ud": "pos"}
 _CONLL = {"de": "conll03/deu", "en": "conll03/eng", "es": "conll02/esp", "nl": "conll02/ned"}
@@ -75,7 +75,7 @@ def get_config(arg: str = ""):
     config.corpora.root = "corpora"
     config.corpora.max_length = 512
     languages = sorted({spec["language"] for spec in config.corpora.train.values()})
-    config.teachers = {code: {"languages": (code,), "folds": 1} for code in languages}
+    config.teachers = {code: teacher(languages=(code,)) for code in languages}
     config.compare = {"baseline": {"objective": "nll"}}
     epoch = _STEPS[task]
     for run, width, steps in (

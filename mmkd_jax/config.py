@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import ml_collections
 
-from mmkd_jax.runs import RUNS
+from mmkd_jax.runs import RUNS, TeacherSettings
 
 Settings = TypeVar("Settings")
 
@@ -34,6 +34,16 @@ class ConfigError(ValueError):
 def defaults(method: str = "mmkd") -> ml_collections.ConfigDict:
     """All fields of a method's config, which can be changed but not added to."""
     return ml_collections.ConfigDict(_plain(_defaults_of(_run(method).settings_type))).lock()
+
+
+def teacher(**fields: Any) -> ml_collections.ConfigDict:
+    """All fields of a teacher of `config.teachers`, these and the defaults: flags can change them.
+
+    ``config.teachers = {"vi": teacher(languages=("vi",))}`` has ``--config.teachers.vi.folder``.
+    """
+    found = ml_collections.ConfigDict(_plain(_defaults_of(TeacherSettings)))
+    found.update(fields)
+    return found.lock()
 
 
 def read(config: Any) -> Any:
@@ -124,7 +134,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a group of fields, got {value!r}")
         of_each = typing.get_args(hint)[1]
-        if dataclasses.is_dataclass(of_each):
+        if of_each is not Any:
             return {
                 str(name): _value(of_each, part, f"{where}.{name}") for name, part in value.items()
             }

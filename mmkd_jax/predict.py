@@ -17,6 +17,7 @@ its line; and with ``--k_best`` as "guesses" the best tag sequences with their p
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -24,7 +25,7 @@ from typing import Any, TextIO
 from absl import flags
 
 from mmkd_jax._program import messages, start
-from mmkd_jax._sentences import sentences_of
+from mmkd_jax._sentences import decoded, sentences_of
 
 _MODEL = flags.DEFINE_string("model", None, "A folder: a tagger that a run has exported.")
 _FORMAT = flags.DEFINE_enum(
@@ -76,18 +77,22 @@ def _plain(tagging: Any, k_best: int) -> dict[str, Any]:
 def main() -> int:
     """The program."""
     with messages("predict"):
-        # Not what the terminal's language would have it be.
-        sys.stdin.reconfigure(encoding="utf-8", newline="\n")
+        # UTF-8, whatever the terminal's language would have it be.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        return predict(
-            _MODEL.value,
-            sys.stdin,
-            sys.stdout,
-            _FORMAT.value,
-            _WORD.value,
-            _K_BEST.value,
-            _BATCH_SIZE.value,
-        )
+        try:
+            return predict(
+                _MODEL.value,
+                decoded(sys.stdin.buffer),
+                sys.stdout,
+                _FORMAT.value,
+                _WORD.value,
+                _K_BEST.value,
+                _BATCH_SIZE.value,
+            )
+        except BrokenPipeError:
+            # Who reads, such as `head`, has had enough. Python would complain as it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
 
 if __name__ == "__main__":

@@ -104,6 +104,11 @@ def tagging_scores(
     for language, sentences in corpora.items():
         if not sentences:
             raise ValueError(f"corpora must hold sentences of each language, but {language} has 0")
+        if any(sentence.words and not sentence.tags for sentence in sentences):
+            raise ValueError(
+                f"corpora must hold sentences with tags, to compare with, but in {language} some "
+                "have none: is it raw text?"
+            )
         predicted = tag([sentence.words for sentence in sentences])
         gold = [sentence.tags for sentence in sentences]
         found[language] = (

@@ -18,6 +18,7 @@ from mmkd_jax.methods import Structured, StructuredSettings
 
 _SHORTEST = 8
 _SPECIALS = 2
+_SLOTS = 2**15  # for words or subwords of sentences that are read at once
 _PAIRS = 2**22  # pair marginals that are held at once
 
 
@@ -141,7 +142,7 @@ class SentenceTagger:
         Args:
           sentences: Texts, which are split into words by `data.split_text`, or lists of words.
           k_best: How many of the best tag sequences to give.
-          batch_size: Sentences that are read at once.
+          batch_size: Sentences that are read at once; fewer where they are very long.
         """
         if k_best < 0:
             raise ValueError(f"k_best must be at least 0, got {k_best}")
@@ -161,6 +162,11 @@ class SentenceTagger:
           sentences: Lists of words.
           batch_size: Sentences that are read at once.
         """
+        if any(isinstance(sentence, str) for sentence in _listed(sentences)):
+            raise ValueError(
+                "sentences must be lists of words here, got a text: split it by data.words_of, or "
+                "call the tagger itself, which does"
+            )
         found: list[tuple[str, ...]] = [()] * len(sentences)
         for numbers, chain in self._chains(list(sentences), batch_size):
             best, _ = crf.viterbi(chain)
@@ -193,9 +199,7 @@ class SentenceTagger:
         begin = 0
         while begin < len(order):
             width = _width(int(lengths[order[begin]]))
-            # A power of two, so that few shapes are compiled.
-            fits = max(_PAIRS // (width * count**2), 1)
-            rows = min(batch_size, 1 << (fits.bit_length() - 1))
+            rows = _rows(batch_size, _PAIRS // (width * count**2))
             numbers = order[begin : begin + rows]
             padded = np.zeros((rows, width, count), np.float32)
             for row, number in zip(padded, numbers, strict=False):
@@ -226,9 +230,12 @@ class SentenceTagger:
         order = np.argsort(-lengths[:, 1], kind="stable")
         found: list[np.ndarray] = [np.zeros((0, 0))] * len(pieces)
         scores: dict[str, Any] = {}
-        for begin in range(0, len(order), batch_size):
-            example = np.full(batch_size, -1)
-            chosen = order[begin : begin + batch_size]
+        begin = 0
+        while begin < len(order):
+            rows = _rows(batch_size, _SLOTS // _width(int(lengths[order[begin], 1])))
+            example = np.full(rows, -1)
+            chosen = order[begin : begin + rows]
+            begin += rows
             example[: len(chosen)] = chosen
             words, width = (_width(int(n)) for n in lengths[chosen].max(axis=0))
             if self.config.encoder is not None:
@@ -236,8 +243,8 @@ class SentenceTagger:
             batch = data.tagged_batch(numbered, example, words, width, self._subwords)
             chain = _chain(self.config, self.params, batch)
             scores = {name: getattr(chain, name) for name in ("transitions", "start", "end")}
-            for number, rows in zip(chosen, np.asarray(chain.emissions), strict=False):
-                found[number] = rows[: lengths[number, 0]]
+            for number, of_words in zip(chosen, np.asarray(chain.emissions), strict=False):
+                found[number] = of_words[: lengths[number, 0]]
         return [_put_together(found, place) for place in places], scores
 
     def _longest(self, pieces: list[data.TaggedSentence]) -> int:
@@ -335,6 +342,11 @@ def _as_array(spelled: list[list[tags.Span]], names: tags.TagSet) -> np.ndarray:
 def _width(longest: int) -> int:
     """8, 16, 32, ...: room for so many."""
     return max(_SHORTEST, 1 << (longest - 1).bit_length()) if longest else _SHORTEST
+
+
+def _rows(most: int, fits: int) -> int:
+    """As many as fit: a power of two where that is fewer, so that few shapes are compiled."""
+    return min(most, 1 << (max(fits, 1).bit_length() - 1))
 
 
 class _Place(NamedTuple):

@@ -59,7 +59,12 @@ def load_tagger(source: str | os.PathLike, **overrides: Any) -> SentenceTagger:
     Raises:
       FileNotFoundError: If there is no tagger in the folder.
     """
-    settings, params = models.load_head(source, _HEAD)
+    try:
+        settings, params = models.load_head(source, _HEAD)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}. The tagger of a run is in the folder student of its workdir"
+        ) from None
     path = Path(source) / f"{_HEAD}.json"
     with described_by(path):
         config = models.TaggerConfig.from_dict(settings["config"])

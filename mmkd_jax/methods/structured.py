@@ -106,6 +106,21 @@ class StructuredSettings:
         found.pop("nll", None)
         return found
 
+    def check_fits(self, kind: str, partial: bool) -> None:
+        """ValueError where the objective is none for these taggers.
+
+        Args:
+          kind: Of the student: crf or softmax.
+          partial: Whether a teacher is.
+        """
+        if "token" in self.weights and kind != "softmax":
+            raise ValueError('"token" is for softmax students; for a CRF it is called emission')
+        if partial and (wrong := sorted(set(self.weights) - {"posterior"})):
+            raise ValueError(
+                f"{', '.join(wrong)} cannot learn from partial teachers: posterior can, which "
+                "compares what both can say"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Structured:
@@ -144,19 +159,13 @@ class Structured:
             )
         if weights and annealing.kind != "constant" and not annealing.steps:
             raise ValueError("annealing.steps must be above 0, unless annealing.kind is constant")
-        if "token" in weights and self.tagger.kind != "softmax":
-            raise ValueError('"token" is for softmax students; for a CRF it is called emission')
+        kinds = {each.kind for each in self.teacher_views}
+        self.settings.check_fits(self.tagger.kind, partial="shared" in kinds)
         split = any(each.splits_tags for each in self.teacher_views)
         if split and (wrong := sorted({"emission", "token"} & set(weights))):
             raise ValueError(
                 f"{', '.join(wrong)} compares tag by tag, and a teacher in BIO has no scores for "
                 "the tags of BIOES: take another objective, or a student in BIO"
-            )
-        kinds = {each.kind for each in self.teacher_views}
-        if "shared" in kinds and (wrong := sorted(set(weights) - {"posterior"})):
-            raise ValueError(
-                f"{', '.join(wrong)} cannot learn from partial teachers: posterior can, which "
-                "compares what both can say"
             )
 
     # --- Teachers -------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from mmkd_jax.runs._tagger import (
     tagger_config,
 )
 from mmkd_jax.runs._tagger_settings import TaggerRunSettings
-from mmkd_jax.runs._teachers import Model, ask, asked, models_of, outputs_of
+from mmkd_jax.runs._teachers import Model, ask, asked, check_tagger, models_of, outputs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +97,11 @@ class StructuredRun(TaggerRun):
         return Path(self.settings.prepared or self.folder)
 
     def first(self) -> dict[str, RunSettings]:
-        """Teachers, then students to compare with."""
+        """Teachers, then students to compare with. Says which folders of teachers are none."""
         settings, found = self.settings, {}
+        for model in self._models():
+            if model.settings.folder:
+                check_tagger(model)
         teachers = self._trained_here()
         if settings.prepared:
             for name, one in teachers.items():

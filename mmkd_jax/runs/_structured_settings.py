@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from mmkd_jax.methods import StructuredSettings, Teacher
-from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings, TaggerSettings
+from mmkd_jax.runs._tagger_settings import Specs, TaggerRunSettings, TaggerSettings, is_raw
 from mmkd_jax.tags import TagSet, split
 from mmkd_jax.training import OptimizerSettings
 
@@ -136,6 +136,8 @@ class StructuredRunSettings(TaggerRunSettings):
             raise ValueError(f"shards must be at least 1, got {self.shards}")
         if self.distillation.weights and not self.teachers:
             raise ValueError(f"objective {self.objective!r} needs teachers, and there are none")
+        partial = any(teacher.partial for teacher in self.teachers.values())
+        self.distillation.check_fits(self.tagger.kind, partial)
         if wrong := [name for name in (*self.teachers, *self.compare) if not _is_name(name)]:
             raise ValueError(f"names become those of folders, and must not be {wrong}")
         if "student" in self.compare or "teachers" in self.compare:
@@ -173,7 +175,7 @@ class StructuredRunSettings(TaggerRunSettings):
         own = {field.name for field in dataclasses.fields(TeacherRecipe)} - {"train"}
         without = {} if fold is None else {"without_fold": (fold, teacher.folds)}
         train = recipe.train or {
-            name: spec for name, spec in corpora.train.items() if spec.get("labels", True)
+            name: spec for name, spec in corpora.train.items() if not is_raw(spec)
         }
         parts: dict[str, Any] = {"zero_shot": {}}
         for part, specs in (("train", train), ("dev", corpora.dev), ("test", corpora.test)):

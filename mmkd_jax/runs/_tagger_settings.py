@@ -12,6 +12,11 @@ from mmkd_jax.training import OptimizerSettings
 Specs = Mapping[str, Mapping[str, Any]]
 
 
+def is_raw(spec: Mapping[str, Any]) -> bool:
+    """Whether the description of a corpus is one of text without labels."""
+    return not spec.get("labels", True) or spec.get("reader") == "text"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusSettings(BatchesSettings):
     """Tagged sentences, and in which order they come.
@@ -35,6 +40,16 @@ class CorpusSettings(BatchesSettings):
     zero_shot: Specs = dataclasses.field(default_factory=dict)
     max_length: int = 128
     epoch_size: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for part in ("dev", "test", "zero_shot"):
+            for name, spec in getattr(self, part).items():
+                if is_raw(spec):
+                    raise ValueError(
+                        f"{part}.{name} is raw text, by which nothing can be judged: it belongs to "
+                        "train, or needs labels"
+                    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,16 @@ def models_of(settings: StructuredRunSettings, prepared: Path) -> list[Model]:
     return found
 
 
+def check_tagger(model: Model) -> None:
+    """FileNotFoundError where there is no tagger."""
+    # A workdir has a tagger.json too, but no parameters beside it.
+    if not all((model.folder / f"tagger.{kind}").exists() for kind in ("json", "safetensors")):
+        raise FileNotFoundError(
+            f"teacher {model.name!r}: {model.folder} holds no tagger; name the folder student/ of "
+            "a finished run, or have it prepared"
+        )
+
+
 class Asked(NamedTuple):
     """What a teacher has been asked.
 
@@ -74,11 +84,7 @@ def asked(
     model: Model, sentences: Sequence[data.TaggedSentence], prepared: Path, shards: int
 ) -> Asked:
     """What a teacher is to be asked of some sentences."""
-    if not (model.folder / "tagger.json").exists():
-        raise FileNotFoundError(
-            f"teacher {model.name!r}: {model.folder} holds no tagger; name the folder student/ of "
-            "a finished run, or have it prepared"
-        )
+    check_tagger(model)
     numbers = np.array([i for i, each in enumerate(sentences) if model.teaches(each)], np.int64)
     if not len(numbers):
         raise ValueError(

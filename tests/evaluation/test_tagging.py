@@ -80,6 +80,12 @@ def test_as_seqeval_counts_many_sentences():
     assert span_counts(predicted, gold).f1 == pytest.approx(seqeval_scores(predicted, gold)[2])
 
 
+def test_raw_text_has_no_score():
+    rows = [TaggedSentence(("a",), ("X",)), TaggedSentence((), ()), TaggedSentence(("b",), ())]
+    with pytest.raises(ValueError, match="with tags, to compare with, but in de some have none"):
+        tagging_scores(lambda sentences: sentences, {"de": rows}, of_spans=False)
+
+
 def test_scores_by_language():
     corpora = {
         "de": [TaggedSentence(("a", "b"), ("B-X", "I-X")), TaggedSentence(("c",), ("O",))],

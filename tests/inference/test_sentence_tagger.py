@@ -11,6 +11,7 @@ import pytest
 from mmkd_jax import crf, data, inference, models
 from mmkd_jax.crf import LinearChain
 from mmkd_jax.data import TaggedSentence, WordVocabulary
+from mmkd_jax.inference import _sentence_tagger
 from mmkd_jax.methods import Structured, StructuredSettings
 from mmkd_jax.tags import TagSet
 from tests.inference import sentences as text
@@ -159,6 +160,21 @@ def test_sentences_beyond_the_limit_are_read_in_windows_and_decoded_whole():
     assert several[1].tags == tagging.tags
 
 
+def test_a_text_on_one_line_is_not_read_as_many(monkeypatch):
+    words, seen = SENTENCES[2] * 4, []  # 20 words, in rows of 32
+    expected = tagger("words").tag([words, *SENTENCES])
+    read = _sentence_tagger._chain
+
+    def chain(config, params, batch):
+        seen.append(batch.tags.shape)
+        return read(config, params, batch)
+
+    monkeypatch.setattr(_sentence_tagger, "_chain", chain)
+    monkeypatch.setattr(_sentence_tagger, "_SLOTS", 64)
+    assert tagger("words").tag([words, *SENTENCES]) == expected
+    assert seen == [(2, 32), (8, 8)]
+
+
 def test_a_word_that_alone_is_too_long_loses_its_end():
     words = ["the", "house" + "s" * 30, "river"]
     [tagging] = tagger("encoder", max_length=8)([words])
@@ -181,6 +197,8 @@ def test_comes_back_as_saved(tmp_path, name):
     ("make", "message"),
     [
         (lambda: tagger("words")("a text"), "sentences must be a list, got a text"),
+        (lambda: tagger("words").tag("a text"), "sentences must be a list, got a text"),
+        (lambda: tagger("words").tag(["a text"]), "sentences must be lists of words here, got a"),
         (lambda: tagger("words")([["a"]], k_best=-1), "k_best must be at least 0, got -1"),
         (lambda: tagger("words").tag([["a"]], 0), "batch_size must be at least 1, got 0"),
         (lambda: dataclasses.replace(tagger("words"), params=None)(["a"]), "params must be set"),

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
 from mmkd_jax import inference, models
-from mmkd_jax._sentences import sentences_of
+from mmkd_jax._sentences import decoded, sentences_of
 from mmkd_jax.data import sample, save_vocabulary, train_vocabulary
 from tests.programs.runs import (
     command,
@@ -168,6 +168,38 @@ def test_lines_that_are_no_words_are_told_from_those_that_are():
     rows = ["1-2\tzum", "1\tzu", "2\tdem", "2.1\tx", "3\t#"]
     tree = ["# text = zum #\n", *(row + 8 * "\t_" + "\n" for row in rows), "\n"]
     assert list(sentences_of(2 * tree, "conllu", 0)) == 2 * [["zu", "dem", "#"]]
+
+
+@pytest.mark.parametrize(("form", "columns"), [("conllu", 10), ("columns", 4), ("columns", 2)])
+def test_a_comment_may_have_as_many_words_as_there_are_columns(form, columns):
+    word = "\t".join(["1", "Eva", *"_" * (columns - 2)]) + "\n"
+    comment = "# text =" + " x" * (columns - 3) + "\n" if columns > 3 else "# text\n"
+    assert len(comment.split()) == columns
+    lines = 3 * [comment, word, "\n"]
+    assert list(sentences_of(lines, form, 1)) == 3 * [["Eva"]]
+
+
+def test_what_is_read_is_utf_8_and_a_byte_order_mark_no_part_of_a_word():
+    assert list(decoded([b"\xef\xbb\xbfEva\n", "Żółw\n".encode()])) == ["Eva\n", "Żółw\n"]
+    with pytest.raises(ValueError, match=r"line 2 is not UTF-8 \(.* at byte 3\): convert"):
+        list(decoded([b"Eva\n", "café\n".encode("latin-1")]))
+
+
+def test_whoever_reads_the_predictions_may_stop(tagger):
+    process = subprocess.Popen(
+        command("predict", f"--model={tagger / 'student'}"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+    process.stdout.close()
+    process.stdin.write("Eva\n")
+    process.stdin.close()
+    assert process.wait(timeout=300) == 0
+    assert "Broken pipe" not in process.stderr.read()
+    process.stderr.close()
 
 
 def test_checkpoints_can_be_exported(tagger, tmp_path):

@@ -99,6 +99,19 @@ def test_prepared_teachers_are_those_that_this_config_would_train(tmp_path):
         RUNS["structured"](other, tmp_path).first()
 
 
+def test_folders_that_hold_no_teacher_are_named_before_anything_is_trained(tmp_path):
+    workdir = tmp_path / "teacher"
+    workdir.mkdir()
+    (workdir / "tagger.json").touch()
+    run = run_of(tmp_path / "run", LABELLED, teachers={"any": {"folder": str(workdir)}})
+    with pytest.raises(
+        FileNotFoundError, match="'any': .*/teacher holds no tagger; name the folder"
+    ):
+        run.first()
+    (workdir / "tagger.safetensors").touch()
+    assert [*run.first()] == ["compare/baseline"]
+
+
 def test_parts_without_work_are_refused(tmp_path):
     run = run_of(tmp_path, LABELLED, shards=2)
     with pytest.raises(ValueError, match=r"--shard=1/3 needs .* set --config.shards=3, here and"):

@@ -29,7 +29,7 @@ def small(**changes):
     ("name", "arg"),
     [
         ("structured_quickstart", ""),
-        *(("structured", arg) for arg in ("", "softmax", "sweep", "runlocal")),
+        *(("structured", arg) for arg in ("", "softmax", "sweep", "runlocal", "labelled=.3,raw")),
         *(("structured_paper", arg) for arg in ("conll", "wikiann", "semeval", "ud")),
         *(("structured_paper", arg) for arg in ("conll,finetuned", "ud,runlocal")),
     ],
@@ -92,6 +92,39 @@ def test_the_issue_s_spelling_works():
     fields.structured.objective = "kl"
     with pytest.raises(config.ConfigError, match="write objective = 'kl'"):
         config.read(fields)
+
+
+def test_what_teachers_are_can_be_changed_by_flags_and_what_has_labels():
+    for name in ("structured", "structured_paper", "structured_quickstart"):
+        fields = of_file(name)
+        [first, *_] = fields.teachers
+        fields.teachers[first].folder, fields.teachers[first].weight = "elsewhere", 2.0
+        changed = config.read(fields).teachers[first]
+        assert (changed.folder, changed.weight) == ("elsewhere", 2.0)
+        with pytest.raises(AttributeError):
+            fields.teachers[first].folders = "elsewhere"
+    fields = of_file("structured")
+    fields.corpora.train.ud_vi.labels = False
+    assert config.read(fields).corpora.train["ud_vi"]["labels"] is False
+
+
+def test_a_student_may_have_fewer_labels_than_its_teachers():
+    def read(specs):
+        return {source.name: list(source.sentences()) for source in data.open_tagged(specs)}
+
+    settings = config.read(of_file("structured", "runlocal,labelled=0.25"))
+    found = read(settings.corpora.train)
+    labelled, raw = found["ud_de"], found["ud_de_raw"]
+    assert 15 < len(labelled) < 45 and all(sentence.tags for sentence in labelled)
+    assert not any(sentence.tags for sentence in raw)
+    teacher = settings.of_teacher("de", settings.teachers["de"], ())
+    [learned] = read(teacher.corpora.train).values()
+    assert all(sentence.tags for sentence in learned)
+    assert sorted(s.words for s in labelled + raw) == sorted(s.words for s in learned)
+    assert set(settings.compare) == {"baseline", "hard"}
+    for wrong in ("labelled", "labelled=2", "labels=.2"):
+        with pytest.raises(ValueError, match="labelled"):
+            of_file("structured", wrong)
 
 
 def test_annealing_takes_the_whole_run_unless_it_says_otherwise():
@@ -207,6 +240,7 @@ def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
         "language": "de",
         "labels": False,
     }
+    fields["corpora"]["train"]["text"] = {"reader": "text", "language": "de", "path": "de.txt"}
     settings = config.read(fields)
     assert list(settings.of_teacher("de", settings.teachers["de"], ()).corpora.train) == ["ud_de"]
     fields["recipe"]["train"] = {"all": {"reader": "sample", "language": "de"}}
@@ -222,6 +256,16 @@ def test_a_recipe_may_name_other_corpora_and_raw_text_is_not_learned_from():
         ({"teachers": {}}, "needs teachers, and there are none"),
         ({"objective": "posterio"}, "objective must be nll"),
         ({"shards": 0}, "shards must be at least 1"),
+        ({"objective": "token"}, '"token" is for softmax students'),
+        ({"compare": {"x": {"objective": "token"}}}, '"token" is for softmax students'),
+        ({"teachers": {"de": {"partial": True}}}, "kl cannot learn from partial teachers"),
+        (
+            {"corpora": {"train": {"x": {}}, "test": {"x": {"reader": "text"}}}},
+            r"config\.corpora: test\.x is raw text",
+        ),
+        ({"corpora": {"train": {"x": "de.conllu"}}}, r"corpora\.train\.x must be a group"),
+        ({"compare": {"x": "nll"}}, r"config\.compare\.x must be a group of fields"),
+        ({"teachers": {"de": {"renamed": {"a": 1}}}}, r"de\.renamed\.a must be str, got 1"),
         ({"compare": {"a/b": {}}}, "names become those of folders"),
         ({"compare": {"student": {}}}, "must not name a row student"),
         ({"compare": {"x": {"objectiv": "kl"}}}, r"compare\.x\.objectiv is unknown"),
