@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from absl import app
+from absl import app, flags
 from absl import logging as absl_logging
 
 from mmkd_jax._text import shown
@@ -43,13 +43,20 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
 
     def parse(arguments: list[str]) -> list[str]:
         try:
-            return app.parse_flags_with_usage(arguments)
+            rest = flags.FLAGS(arguments)
+            if "config" in flags.FLAGS:
+                _ = hasattr(flags.FLAGS["config"].value, "method")  # OSError if it was not read
+            return rest
+        except flags.Error as error:
+            said = _refusal_of_config(str(error))
+            sys.exit(f"{name}: --config: {said}" if said else f"{name}: {error}; see --help")
         except (AttributeError, KeyError) as error:
             # ml_collections says what was meant, inside quotes and escapes.
             said = str(error).strip("'\"").replace("\\n", " ").replace("\\'", "'")
             sys.exit(f"{name}: --config: no such field: {said}")
-        except (FileNotFoundError, TypeError) as error:
-            sys.exit(f"{name}: --config: {error}")
+        except (OSError, TypeError) as error:
+            # Where ml_collections has looked comes first, and then what was wrong.
+            sys.exit(f"{name}: --config: {str(error).splitlines()[-1].strip()}")
 
     # That PyTorch is missing is no news.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -83,6 +90,13 @@ def part_of(text: str) -> tuple[int, int]:
     if not part < parts:
         raise ValueError(f"--shard must be I/N with 0 <= I < N, got {text!r}")
     return part, parts
+
+
+def _refusal_of_config(message: str) -> str:
+    """What a config says of what stands after its colon; nothing if it has failed otherwise."""
+    *before, last = message.rstrip().splitlines()
+    refuses = any(line.strip().startswith("raise ValueError(") for line in before[-3:])
+    return last.strip().removeprefix("ValueError: ") if refuses else ""
 
 
 def _is_message(error: Exception) -> bool:

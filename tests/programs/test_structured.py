@@ -1,6 +1,7 @@
 """Teachers, their outputs and students as programs: whole, killed, prepared beforehand, changed."""
 
 import json
+import re
 
 import pytest
 
@@ -105,6 +106,19 @@ def test_a_changed_teacher_is_noticed(prepared, tmp_path):
     workdir = tmp_path / "workdir"
     [said] = end([start("train", *train(workdir, f"--config.prepared={other}"))], code=1)
     assert "outputs/de" in said and "hash of the teacher was" in said
+
+
+def test_what_a_config_refuses_is_said_in_one_line(tmp_path):
+    workdir = f"--workdir={tmp_path}"
+    said = run("train", "--config=configs/structured.py:labelled=2", workdir, code=1)
+    assert said == "train: --config: labelled must be a share, such as 0.25, got '2'\n"
+    for more in ((), ("--config.total_steps=3",)):
+        said = run("train", "--config=configs/structurd.py:softmax", workdir, *more, code=1)
+        assert re.fullmatch(r"train: --config: .*No such file.*'configs/structurd\.py'\n", said)
+    mistaken = tmp_path / "mistaken.py"
+    mistaken.write_text("def get_config():\n    return int('x')\n")
+    said = run("train", f"--config={mistaken}", workdir, code=1)
+    assert "Traceback" in said and "return int('x')" in said
 
 
 def test_the_quickstart_in_miniature(tmp_path):
