@@ -1,7 +1,8 @@
 """Tasks that models are measured by, and what is said of the result."""
 
 import itertools
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmkd_jax._encoder_tasks import (
@@ -15,6 +16,7 @@ from mmkd_jax._encoder_tasks import (
     text_task,
 )
 
+_LOG = logging.getLogger("mmkd_jax.evaluate")
 OPTIONS = Options()
 NONE: Specs = {}
 
@@ -45,9 +47,26 @@ def tagging(model: str, specs: Specs, root: str, options: Options) -> dict[str, 
         some = itertools.islice(source.sentences(), options.limit or None)
         corpora.setdefault(source.language, []).extend(some)
     of_spans = tagger.config.tags.scheme is not None
+    for language, rows in corpora.items():
+        _compare_tags(language, rows, tagger.config.tags)
     found = evaluation.tagging_scores(tagger.tag, dict(sorted(corpora.items())), of_spans)
     found.pop("macro")
     return {"metric": "f1" if of_spans else "accuracy"} | by_language(found, tagger.languages)
+
+
+def _compare_tags(language: str, rows: Sequence[Any], known: Any) -> None:
+    """Says what of a corpus the tagger never finds; ValueError if that is everything."""
+    there = {tag for row in rows for tag in row.tags}
+    if known.scheme is None:
+        kinds, found = "tags", set(known.names)
+    else:
+        kinds, found = "types", set(known.types)
+        there = {tag.partition("-")[2] or tag for tag in there - {"O"}}
+    said = f"{language}: the tagger knows the {kinds} {', '.join(sorted(found))}, the corpus has "
+    if there and not there & found:
+        raise ValueError(f"{said}none of them, but {', '.join(sorted(there)[:20])}")
+    if there - found:
+        _LOG.warning("%salso %s, which it never finds", said, ", ".join(sorted(there - found)))
 
 
 def by_language(scores: Mapping[str, float], trained: tuple[str, ...]) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import json
 
+import jax
 import pytest
 
-from mmkd_jax import evaluation, inference
+from mmkd_jax import evaluation, inference, models
 from mmkd_jax._encoder_tasks import Options, sample_pairs
 from mmkd_jax._evaluating import evaluate, report
-from mmkd_jax.data import open_sources, sample
+from mmkd_jax.data import WordVocabulary, open_sources, sample
+from mmkd_jax.runs._tagger_shapes import drawn
+from mmkd_jax.tags import TagSet
 from tests.programs import benchmarks
 from tests.programs.runs import run
 
@@ -72,6 +75,35 @@ def test_what_is_missing_is_said(model, same):
     with pytest.raises(FileNotFoundError, match="neither classifier.json nor reader.json"):
         path = {"x": {"reader": "pawsx", "language": "de", "path": same["same"]["path"]}}
         evaluate(model, "paws_x", path)
+
+
+@pytest.mark.parametrize("known", [("PER", "LOC"), None])
+def test_taggers_are_measured_on_tags_that_they_know(tmp_path, caplog, known):
+    tags = TagSet(["NOUN", "O"], None) if known is None else TagSet.of_types(known)
+    made_of = models.TaggerConfig(tags=tags, recurrent=models.RecurrentConfig(words=2, width=2))
+    vocabulary = WordVocabulary((), ())
+    params = drawn(made_of, jax.random.key(0))
+    tagger = inference.SentenceTagger(made_of, params, vocabulary=vocabulary)
+    inference.save_tagger(tmp_path / "tagger", tagger)
+
+    def measured(*tags):
+        path = tmp_path / "corpus.conll"
+        path.write_text("".join(f"Eva {tag}\n" for tag in tags))
+        spec = {"reader": "conll", "language": "de", "path": str(path)}
+        spec |= {"scheme": None} if known is None else {}
+        return evaluate(str(tmp_path / "tagger"), "tagging", {"corpus": spec})
+
+    few, more, others = (
+        (("B-PER", "O"), ("B-PER", "B-MISC"), ("B-DATE", "O"))
+        if known
+        else (("NOUN", "O"), ("NOUN", "VERB"), ("VERB", "ADJ"))
+    )
+    assert set(measured(*few)["languages"]) == {"de"} and not caplog.records
+    measured(*more)
+    [record] = caplog.records
+    assert record.getMessage().endswith(f"also {more[1].removeprefix('B-')}, which it never finds")
+    with pytest.raises(ValueError, match="the corpus has none of them, but (DATE|ADJ, VERB)"):
+        measured(*others)
 
 
 def test_the_program_probes_without_any_corpus(model, tmp_path):
