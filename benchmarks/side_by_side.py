@@ -324,10 +324,12 @@ class Report:
         ]
         for metric in dict.fromkeys(row.metric for row in self.rows):
             parts += [f"### {metric}", self.table(metric)]
-        return "\n\n".join(parts)
+        return "\n\n".join(filter(None, parts))
 
     def verdict(self) -> str:
         judged = [row for row in self.rows if row.target is not None]
+        if not judged:
+            return ""
         met = sum(row.met is True for row in judged)
         lines = [f"Targets met: {met} of {len(judged)}."]
         for row in judged:

@@ -237,7 +237,7 @@ class Experiment:
     def _teach(self, path: pathlib.Path, kind: str, folds: int, seed: int) -> None:
         trials, begin = self.trials, time.monotonic()
         known = self.seen(self.setting.teachers_see, self.setting.teachers_see)
-        groups = [list(known)] if self.setting.joint else [[language] for language in known]
+        groups = self.groups
         numbers, emissions, taught, scores = {}, {}, [], {"test": {}}
         for languages in groups:
             for fold in range(folds):
@@ -274,6 +274,12 @@ class Experiment:
             [emissions[key] for key in order],
         )
         trials.save_lessons(path, lessons, scores | trials.measured(begin))
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The languages of each teacher."""
+        languages = list(self.corpus.train)
+        return [languages] if self.setting.joint else [[language] for language in languages]
 
     def path(self, row: str, seed: int) -> pathlib.Path:
         return self.workdir / self.name / f"{row.replace(' ', '_')}-{seed}.json"

@@ -1,11 +1,11 @@
 """The tables of `structured.py`: what its trials have come to, in RESULTS.md."""
 
+import dataclasses
 import json
 import math
 import statistics
-from typing import NamedTuple
 
-from side_by_side import Report, Row
+from side_by_side import Report, Row, aligned
 
 LARGE_TESTS = 5000  # words
 
@@ -34,25 +34,54 @@ def macro(run: dict, languages: list[str], part: str = "test") -> float:
     return statistics.mean(run[part][language] for language in languages)
 
 
-def spread(values: list[float]) -> str:
-    return f"± {statistics.stdev(values):.2f}" if len(values) > 1 else "one seed"
-
-
-class Gain(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Gain:
     """Of one row over another, by pairs of runs that share a seed."""
 
     mean: float
-    error: float  # the standard error of the mean
+    error: float | None  # the standard error of the mean; None of one pair
     seeds: int
 
     def __str__(self) -> str:
-        error = f" ± {self.error:.2f}" if self.seeds > 1 else ""
+        error = "" if self.error is None else f" ± {self.error:.2f}"
         return f"{self.mean:+.2f}{error} (n = {self.seeds})"
 
     @property
     def is_clear(self) -> bool:
         """Whether it is above two of its errors; two pairs are too few to tell."""
         return self.seeds > 2 and self.mean > 2 * self.error
+
+
+@dataclasses.dataclass
+class TrialRow(Row):
+    """A mean over seeds beside another one's.
+
+    Attributes:
+        deviation: Of ours, over seeds; None of one seed.
+        gain: Over the peer, as `Gain`; None where nothing is gained, or no seed is shared.
+    """
+
+    deviation: float | None = None
+    gain: Gain | None = None
+
+
+class Tables(Report):
+    """One line a tagger: its mean with its deviation, and what it gains over others."""
+
+    def table(self, metric: str) -> str:
+        rows = [row for row in self.rows if row.metric == metric]
+        peers = list(dict.fromkeys(row.peer_name for row in rows))
+        gains = {(row.case, row.peer_name): row.gain for row in rows}
+        means = {
+            row.case: f"{row.ours:.2f}"
+            + ("" if row.deviation is None else f" ± {row.deviation:.2f}")
+            for row in rows
+        }
+        lines = [["", "mean", *(f"gain over {peer}" for peer in peers)]]
+        for case, mean in means.items():
+            found = (gains.get((case, peer)) for peer in peers)
+            lines.append([case, mean, *("" if gain is None else str(gain) for gain in found)])
+        return aligned(lines)
 
 
 def gain(
@@ -63,7 +92,7 @@ def gain(
     gains = [macro(runs[s], languages, part) - macro(base[s], languages, part) for s in both]
     if not gains:
         return None
-    error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else None
     return Gain(statistics.mean(gains), error, len(gains))
 
 
@@ -134,35 +163,39 @@ def rows_of(experiment) -> list:
             values = [macro(run, languages, part) for run in runs.values()]
             base = found.get("CRF baseline", {})
             ours = statistics.mean(values)
-            theirs = statistics.mean(macro(run, languages, part) for run in base.values())
-            note = spread(values)
-            if name != "CRF baseline":
-                found_gain = gain(runs, base, languages, part)
-                note += f"; gain {found_gain}" if found_gain else ""
-            rows.append(Row(name, metric, ours, theirs, "CRF baseline", note=note))
+            theirs = [macro(run, languages, part) for run in base.values()]
+            theirs = statistics.mean(theirs) if theirs else None
+            deviation = statistics.stdev(values) if len(values) > 1 else None
+            gained = gain(runs, base, languages, part) if name != "CRF baseline" else None
+            row = TrialRow(
+                name, metric, ours, theirs, "CRF baseline", deviation=deviation, gain=gained
+            )
+            rows.append(row)
             for hard in hard_rows(experiment) if name in soft_rows(experiment) else ():
                 if others := found.get(hard):
-                    note = f"gain {gain(runs, others, languages, part)}"
                     theirs = statistics.mean(macro(x, languages, part) for x in others.values())
-                    rows.append(Row(name, metric, ours, theirs, hard, note=note))
+                    gained = gain(runs, others, languages, part)
+                    more = {"peer": theirs, "peer_name": hard, "gain": gained}
+                    rows.append(dataclasses.replace(row, **more))
     return rows
 
 
 INTRO = """\
 {about} {task} Taggers: words, characters and one BiLSTM (Adam 3e-3 falling to 0, dropout 0.2,
 batches of {tokens} words, {epochs} epochs, no model selection; the baselines take as many steps as
-the others). The student's LSTM is {small} wide in each direction, a teacher's {large}. λ falls from
-1 to 0 by step, temperature 1 unless a row says otherwise, losses per word. *Gain* is the mean
-difference between runs with the same seed, with its standard error; there are two sets of teachers,
-which take turns, and learn for {teacher_epochs} epochs. A ratio is the column's figure divided by
-the row's. The paper (Wang et al. 2020, with frozen M-BERT) has +0.36 for NER, +0.95 for aspect
+the others). The student's LSTM is {small} wide in each direction, a teacher's {large}; a student
+has {student:,} parameters, its teachers have {teachers:,} together. λ falls from 1 to 0 by step,
+temperature 1 unless a row says otherwise, losses per word. *Mean* is that over seeds, with their
+standard deviation; *gain* the mean difference between runs with the same seed, with its standard
+error; there are two sets of teachers, which take turns, and learn for {teacher_epochs} epochs.
+The paper (Wang et al. 2020, with frozen M-BERT) has +0.36 for NER, +0.95 for aspect
 terms and +0.23 for POS, posterior over the CRF baseline.
 
 {verdict}"""
 TASKS = {
     "pos": "Accuracy on Universal Dependencies, vi wo af te mr, trained on all of their sentences "
     "(cut at 80 words); te and mr have test sets of 721 and 412 words, and so few "
-    "sentences that teachers of these alone stay below the multilingual baseline.",
+    "sentences that a teacher of one of them stays below a multilingual tagger with all labels.",
     "ner": "Span F1 on Universal NER, da pt sv zh, of each the first 1,500 training sentences in "
     "the order of a hash of their words.",
     "absa": "Span F1 of aspect terms in English restaurant reviews (MAMS), of which the first "
@@ -171,9 +204,21 @@ TASKS = {
 }
 
 
+def parameters(experiment) -> tuple[int, int]:
+    """Of a student with teachers, and of these together, as long as none is cross-fitted."""
+    trials, setting, corpus = experiment.trials, experiment.setting, experiment.corpus
+    student = experiment.seen(setting.labelled, setting.read)
+    known = experiment.seen(setting.teachers_see, setting.teachers_see)
+    teachers = [{language: known[language] for language in group} for group in experiment.groups]
+    return trials.parameters(corpus, student, trials.SMALL), sum(
+        trials.parameters(corpus, words, trials.LARGE) for words in teachers
+    )
+
+
 def write_report(experiment) -> None:
     """Prints what there is of an experiment, and writes it down."""
     setting, trials = experiment.setting, experiment.trials
+    student, teachers = parameters(experiment)
     intro = INTRO.format(
         about=setting.about,
         task=TASKS[experiment.task],
@@ -182,10 +227,12 @@ def write_report(experiment) -> None:
         teacher_epochs=setting.teacher_epochs,
         small=trials.SMALL["width"],
         large=trials.LARGE["width"],
+        student=student,
+        teachers=teachers,
         verdict=verdict(experiment),
     )
     title = f"Structured distillation, {experiment.task.upper()}, {setting.title}"
-    report = Report(
+    report = Tables(
         f"structured_{experiment.task}_{experiment.name}",
         title,
         intro,

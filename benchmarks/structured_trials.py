@@ -201,6 +201,30 @@ def _reading(method: methods.Structured) -> Callable:
     return jax.jit(read)
 
 
+def new_tagger(
+    corpus: Corpus, words: By, size: dict, kind: str = "crf"
+) -> tuple[models.TaggerConfig, data.WordVocabulary]:
+    """What a tagger of this size is that knows the words of these sentences."""
+    known = (word for group in words.values() for s in group for word in s.words)
+    vocabulary = data.WordVocabulary.of_words(known)
+    recurrent = models.RecurrentConfig(
+        words=vocabulary.word_count, characters=vocabulary.character_count, dropout=0.2, **size
+    )
+    config = models.TaggerConfig(tags=corpus.tags, kind=kind, dropout=0.0, recurrent=recurrent)
+    return config, vocabulary
+
+
+def parameters(corpus: Corpus, words: By, size: dict) -> int:
+    """How many a CRF tagger of this size has."""
+    config, _ = new_tagger(corpus, words, size)
+    one = np.ones((1, 1), np.int32)
+    shapes = jax.eval_shape(
+        lambda key: models.Tagger(config).init(key, one > 0, words=one, characters=one[..., None]),
+        jax.random.key(0),
+    )
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
 def train(
     corpus: Corpus,
     sentences: By,
@@ -225,16 +249,7 @@ def train(
       epochs: Over `sentences`.
       words: Whose words the tagger knows; `sentences` if not given.
     """
-    known = (word for group in (words or sentences).values() for s in group for word in s.words)
-    vocabulary = data.WordVocabulary.of_words(known)
-    config = models.TaggerConfig(
-        tags=corpus.tags,
-        kind=kind,
-        dropout=0.0,
-        recurrent=models.RecurrentConfig(
-            words=vocabulary.word_count, characters=vocabulary.character_count, dropout=0.2, **size
-        ),
-    )
+    config, vocabulary = new_tagger(corpus, words or sentences, size, kind)
     prepared = data.tokenize_tagged(sentences, corpus.tags, None, LONGEST, vocabulary)
     sampling = data.Sampling(prepared.languages, seed=seed)
     plan = data.plan_tagged(prepared.lengths, sampling, TOKENS, shapes=4, multiple=8, seed=seed)
