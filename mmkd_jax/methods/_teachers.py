@@ -33,6 +33,10 @@ class Teacher:
         if not self.weight > 0:
             raise ValueError(f"weight must be above 0, got {self.weight}")
 
+    def check_fits(self, student: TagSet) -> None:
+        """ValueError where a student of these tags cannot learn from it."""
+        view(self, student)
+
 
 class Scores(NamedTuple):
     """The scores of a teacher that are the same in all sentences, in its own tags.

@@ -25,7 +25,16 @@ from mmkd_jax.runs._tagger import (
     tagger_config,
 )
 from mmkd_jax.runs._tagger_settings import TaggerRunSettings
-from mmkd_jax.runs._teachers import Model, ask, asked, check_tagger, models_of, outputs_of
+from mmkd_jax.runs._teachers import (
+    Model,
+    ask,
+    asked,
+    check_tagger,
+    models_of,
+    outputs_of,
+    tags_of,
+)
+from mmkd_jax.tags import TagSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +106,9 @@ class StructuredRun(TaggerRun):
         return Path(self.settings.prepared or self.folder)
 
     def first(self) -> dict[str, RunSettings]:
-        """Teachers, then students to compare with. Says which folders of teachers are none."""
+        """Teachers, then students to compare with. Checks those that are there already."""
         settings, found = self.settings, {}
-        for model in self._models():
-            if model.settings.folder:
-                check_tagger(model)
+        self._check_folders()
         teachers = self._trained_here()
         if settings.prepared:
             for name, one in teachers.items():
@@ -167,6 +174,18 @@ class StructuredRun(TaggerRun):
             return []
         return models_of(self.settings, self.prepared)
 
+    def _check_folders(self) -> None:
+        """Says which folder holds no teacher, or one whose tags are none of the student's."""
+        found = [model for model in self._models() if model.settings.folder]
+        for model in found:
+            check_tagger(model)
+        student = self._student_tags() if found else None
+        for model in found:
+            try:
+                model.settings.teacher(tags_of(model)).check_fits(student)
+            except ValueError as error:
+                raise ValueError(f"teacher {model.name!r}: {error}") from None
+
     def _trained_here(self) -> dict[str, TaggerRunSettings]:
         """The runs of the teachers that come from no folder, by the teachers' names."""
         models = [model for model in self._models() if not model.settings.folder]
@@ -186,8 +205,12 @@ class StructuredRun(TaggerRun):
         """As `TaggerRunSettings.tags`."""
         if self.settings.tags:
             return self.settings.tags
-        found = tag_set(self.settings, self._sentences(self.settings.corpora.train).values())
+        found = self._student_tags()
         return found.names if found.scheme is None else found.types
+
+    def _student_tags(self) -> TagSet:
+        some = () if self.settings.tags else self._sentences(self.settings.corpora.train).values()
+        return tag_set(self.settings, some)
 
     def _lesson(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmkd_jax import data, inference, models, training
 from mmkd_jax.runs._structured_settings import StructuredRunSettings, TeacherSettings
+from mmkd_jax.tags import TagSet
 
 _AT_ONCE = 2048  # sentences whose scores are held in memory
 _BATCH = 64
@@ -55,7 +56,7 @@ def models_of(settings: StructuredRunSettings, prepared: Path) -> list[Model]:
 
 
 def check_tagger(model: Model) -> None:
-    """FileNotFoundError where there is no tagger."""
+    """FileNotFoundError where there is no tagger, before it is asked, or others are trained."""
     # A workdir has a tagger.json too, but no parameters beside it.
     if not all((model.folder / f"tagger.{kind}").exists() for kind in ("json", "safetensors")):
         raise FileNotFoundError(
@@ -80,6 +81,12 @@ class Asked(NamedTuple):
     words: list[Sequence[str]]
 
 
+def tags_of(model: Model) -> TagSet:
+    """What a teacher says of words."""
+    fields, _ = models.load_head(model.folder, "tagger")
+    return models.TaggerConfig.from_dict(fields["config"]).tags
+
+
 def asked(
     model: Model, sentences: Sequence[data.TaggedSentence], prepared: Path, shards: int
 ) -> Asked:
@@ -92,10 +99,8 @@ def asked(
             f"{list(model.settings.languages)}"
         )
     words = [sentences[number].words for number in numbers]
-    fields, _ = models.load_head(model.folder, "tagger")
-    tags = models.TaggerConfig.from_dict(fields["config"]).tags
     key = data.OutputsKey(
-        _hash_of(model.folder), data.sentences_hash(words), len(words), tags, shards
+        _hash_of(model.folder), data.sentences_hash(words), len(words), tags_of(model), shards
     )
     return Asked(key, prepared / "outputs" / model.name, numbers, words)
 

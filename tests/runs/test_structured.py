@@ -108,8 +108,22 @@ def test_folders_that_hold_no_teacher_are_named_before_anything_is_trained(tmp_p
         FileNotFoundError, match="'any': .*/teacher holds no tagger; name the folder"
     ):
         run.first()
-    (workdir / "tagger.safetensors").touch()
-    assert [*run.first()] == ["compare/baseline"]
+
+
+@pytest.mark.parametrize(("known", "fits"), [("NOUN", True), ("SUBSTANTIV", False)])
+def test_teachers_from_folders_whose_tags_fit_nothing_are_named_at_once(tmp_path, known, fits):
+    vocabulary = data.WordVocabulary.of_words(["Eva"], 1)
+    made_of = TaggerConfig(
+        tags=TagSet([known, "VERB"]), recurrent=RecurrentConfig(words=3, width=2)
+    )
+    tagger = inference.SentenceTagger(made_of, drawn(made_of, jax.random.key(0)), None, vocabulary)
+    inference.save_tagger(tmp_path / "any", tagger)
+    run = run_of(tmp_path / "run", LABELLED, teachers={"any": {"folder": str(tmp_path / "any")}})
+    if fits:
+        assert [*run.first()] == ["compare/baseline"]
+    else:
+        with pytest.raises(ValueError, match="teacher 'any': .*SUBSTANTIV"):
+            run.first()
 
 
 def test_parts_without_work_are_refused(tmp_path):
