@@ -63,7 +63,8 @@ class StructuredSettings:
       annealing: λ. A sentence with gold tags and teachers counts λ · distillation + (1 - λ) · gold.
         One that has only the one or the other counts that, whatever λ is.
       confidence: Raw sentences are left out whose teachers are less sure of their best tags than
-        this, as a probability a token: exp(log p(y) / length).
+        this, as a probability a token: exp(log p(y) / length). Of what is taught the metric
+        "kept" is the share that is left.
       per: What the loss is a mean over: sentence, as in the first paper, or token.
     """
 
@@ -228,6 +229,9 @@ class Structured:
             found = distillation(self.settings, chain, taught_by)
             kept = taught & (labelled | self._are_sure(taught_by))
             metrics |= {name: share(values, kept, "taught") for name, values in found.items()}
+            if self.settings.confidence:
+                counts = batch.lengths if self.settings.per == "token" else batch.lengths > 0
+                metrics["kept"] = share(jnp.asarray(counts), kept, "taught")
             metrics["lambda"] = mix * len(batch.lengths) / totals["rows"]
             distilled = sum(self.settings.weights[name] * found[name] for name in found)
             value += share(jnp.where(labelled, mix, 1.0) * distilled, kept, "all")

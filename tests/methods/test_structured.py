@@ -290,6 +290,7 @@ def test_unsure_teachers_of_raw_sentences_are_left_out():
     kept = TAUGHT.copy()
     kept[raw[sure < sure.mean()]] = False
     _, metrics, _ = jitted(strict)()
+    np.testing.assert_allclose(metrics["kept"], kept.sum() / TAUGHT.sum(), rtol=1e-6)
     np.testing.assert_allclose(metrics["emission"], values[kept].sum() / TAUGHT.sum(), rtol=1e-4)
 
 
