@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from mmkd_jax.runs._teachers import (
     tags_of,
 )
 from mmkd_jax.tags import TagSet
+
+_LOG = logging.getLogger("mmkd_jax.train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,10 +199,27 @@ class StructuredRun(TaggerRun):
         }
 
     def _train(self) -> Sentences:
-        """What is learned from: everything, if there are teachers."""
+        """What is learned from: if there are teachers, raw text too that is of their languages."""
         if not self.settings.distillation.weights:
             return super()._train()
-        return self._sentences(self.settings.corpora.train)
+        teachers, found = self.settings.teachers.values(), {}
+        everyone = any(not teacher.languages for teacher in teachers)
+        taught = {language for teacher in teachers for language in teacher.languages}
+        for language, rows in self._sentences(self.settings.corpora.train).items():
+            kept = [row for row in rows if row.tags or everyone or language in taught]
+            if left_out := len(rows) - len(kept):
+                _LOG.warning(
+                    "%s: %d sentences have neither labels nor a teacher, and are left out",
+                    language,
+                    left_out,
+                )
+            if kept:
+                found[language] = kept
+        if not found:
+            raise ValueError(
+                "corpora.train must have sentences with labels, or of teachers' languages"
+            )
+        return found
 
     def _tag_names(self) -> tuple[str, ...]:
         """As `TaggerRunSettings.tags`."""

@@ -45,11 +45,16 @@ def test_raw_text_changes_nothing_where_nobody_teaches(tmp_path):
     assert len({(folder / "words.json").read_bytes() for folder in folders}) == 1
 
 
-def test_nothing_can_be_learned_from_raw_text_alone(tmp_path):
+def test_nothing_can_be_learned_from_raw_text_alone(tmp_path, caplog):
     run = run_of(tmp_path, RAW, objective="nll")
     with pytest.raises(ValueError, match="must have sentences with labels, as nobody teaches"):
         run.build(training.make_mesh(run.settings.mesh))
     taught = dataclasses.replace(run.settings, objective="kl")
+    assert set(RUNS["structured"](taught, tmp_path)._train()) == {"de", "tr"}
+    [record] = caplog.records
+    assert record.getMessage().startswith("en: ") and "neither labels nor" in record.getMessage()
+    teachers = dict(taught.teachers) | {"all": TeacherSettings()}
+    taught = dataclasses.replace(taught, teachers=teachers)
     assert set(RUNS["structured"](taught, tmp_path)._train()) == {"de", "tr", "en"}
 
 
@@ -169,7 +174,8 @@ def test_spans_of_teachers_are_named_as_the_student_names_them():
 @pytest.mark.parametrize("folds", [1, 2])
 def test_each_sentence_comes_with_what_its_own_teacher_says_of_it(tmp_path, folds):
     teachers = {"de": {"languages": ["de"], "folds": folds}, "tr": {"languages": ["tr"]}}
-    run = run_of(tmp_path, LABELLED | RAW, teachers=teachers)
+    train = LABELLED | RAW | {"en": sample("en", "held_out")}  # nobody teaches the last
+    run = run_of(tmp_path, train, teachers=teachers)
     words = [row.words for rows in run._train().values() for row in rows]
     vocabulary = data.WordVocabulary.of_words((word for row in words for word in row), 1)
     tags = TagSet(run.settings.tags)
