@@ -48,8 +48,9 @@ def start(main: Callable[..., int], name: str, takes_paths: bool = False) -> Non
                 _ = hasattr(flags.FLAGS["config"].value, "method")  # OSError if it was not read
             return rest
         except flags.Error as error:
-            said = _refusal_of_config(str(error))
-            sys.exit(f"{name}: --config: {said}" if said else f"{name}: {error}; see --help")
+            if said := _refusal_of_config(str(error)):
+                sys.exit(f"{name}: --config: {said}")
+            sys.exit(f"{name}: {str(error).rstrip('.')}; see --help")
         except (AttributeError, KeyError) as error:
             # ml_collections says what was meant, inside quotes and escapes.
             said = str(error).strip("'\"").replace("\\n", " ").replace("\\'", "'")
