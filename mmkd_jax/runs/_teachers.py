@@ -1,6 +1,7 @@
 """The teachers of a run: their folders, and what they say of its corpora."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from mmkd_jax import data, inference, models, training
 from mmkd_jax.runs._structured_settings import StructuredRunSettings, TeacherSettings
 from mmkd_jax.tags import TagSet
 
+_LOG = logging.getLogger("mmkd_jax.train")
 _AT_ONCE = 2048  # sentences whose scores are held in memory
 _BATCH = 64
 
@@ -115,6 +117,7 @@ def ask(model: Model, of: Asked, part: int, parts: int) -> bool:
 
     def emissions(numbers: Sequence[int] | np.ndarray) -> tuple[list[np.ndarray], dict]:
         if not tagger:
+            _LOG.info("asking teacher %s about %d sentences", model.name, len(of.words))
             tagger.append(inference.load_tagger(model.folder))
         return tagger[0].emissions([of.words[number] for number in numbers], _BATCH)
 

@@ -80,6 +80,7 @@ def prepared(once):
 
 
 def test_what_is_prepared_is_what_a_run_would_make(taught, prepared):
+    assert "asking" not in run("prepare", CONFIG, f"--out={prepared}")
     for code in ("de", "tr"):
         for name in (OUTPUTS, "scores.array_record"):
             files = [folder / "outputs" / code / name for folder in (taught, prepared)]
