@@ -12,6 +12,9 @@ After the colon, with commas between them:
                  and their characters, read by a BiLSTM
     frozen       the transformer stays as it is, and a BiLSTM reads its vectors of words
     softmax      every tag by itself, instead of a CRF over the sentence
+    reader=      files of your own, LANGUAGE-{train,dev,test}.READER, with any language and tags:
+                 conll (columns, the word in the first and the tag in the last), conllu, or jsonl
+                 ("tokens" and "tags" in each line)
 
 Files, below ``config.corpora.root`` (other files and layouts: ``config.corpora.train`` and its like
 take any descriptions that `mmkd_jax.data.open_tagged` reads):
@@ -41,16 +44,20 @@ _UNER = {
     **{"da": "da_ddt", "en": "en_ewt", "hr": "hr_set", "pt": "pt_bosque", "sk": "sk_snk"},
     **{"sr": "sr_set", "sv": "sv_talbanken", "zh": "zh_gsdsimp"},
 }
+_OPTIONS = ("task", "languages", "zero_shot", "encoder", "frozen", "softmax", "reader")
 
 
 def get_config(arg: str = ""):
     """See above for what may stand after the colon."""
     chosen = _chosen(arg)
     task, languages = chosen["task"], chosen["languages"].split("+")
+    reader = chosen.get("reader", "")
     zero_shot = [code for code in chosen.get("zero_shot", "").split("+") if code]
     config = defaults("tagger")
     config.task = task
-    config.tags = {"pos": UPOS.names, "ner": ("LOC", "ORG", "PER"), "aspects": ("ASPECT",)}[task]
+    if not reader:  # others have the tags of the training files
+        of_task = {"pos": UPOS.names, "ner": ("LOC", "ORG", "PER"), "aspects": ("ASPECT",)}
+        config.tags = of_task[task]
     config.batch_size = 2_048
     config.total_steps = 1_000
     config.log_every = 50
@@ -58,9 +65,13 @@ def get_config(arg: str = ""):
     config.corpora.root = "corpora"
     for part in ("train", "dev", "test"):
         setattr(
-            config.corpora, part, {f"{code}_{part}": _file(task, code, part) for code in languages}
+            config.corpora,
+            part,
+            {f"{code}_{part}": _file(task, code, part, reader) for code in languages},
         )
-    config.corpora.zero_shot = {f"{code}_test": _file(task, code, "test") for code in zero_shot}
+    config.corpora.zero_shot = {
+        f"{code}_test": _file(task, code, "test", reader) for code in zero_shot
+    }
     tagger = config.tagger
     if "softmax" in chosen:
         tagger.kind = "softmax"
@@ -85,7 +96,12 @@ def _transformer(config, source: str, frozen: bool) -> None:
     config.optimizer.clip_norm = 1.0
 
 
-def _file(task: str, code: str, part: str) -> dict:
+def _file(task: str, code: str, part: str, reader: str) -> dict:
+    if reader:
+        spec = {"reader": reader, "language": code, "path": f"{code}-{part}.{reader}"}
+        if reader == "conll":
+            spec |= {"scheme": None} if task == "pos" else {"repair": True}
+        return spec
     if task == "aspects":
         return {"reader": "aspects", "language": code, "path": f"{code}-{part}.xml"}
     known = _UD if task == "pos" else _UNER
@@ -102,11 +118,13 @@ def _chosen(arg: str) -> dict[str, str]:
     found = {"task": "pos", "languages": "wo"}
     for part in filter(None, arg.split(",")):
         name, _, value = part.partition("=")
-        if name not in ("task", "languages", "zero_shot", "encoder", "frozen", "softmax"):
-            raise ValueError(f"{name!r} may not stand after the colon; see configs/tagger.py")
+        if name not in _OPTIONS:
+            raise ValueError(f"{name!r} may not stand after the colon: {', '.join(_OPTIONS)} may")
         found[name] = value
     if found["task"] not in ("pos", "ner", "aspects"):
         raise ValueError(f"task must be pos, ner or aspects, got {found['task']!r}")
+    if found.get("reader") not in (None, "conll", "conllu", "jsonl"):
+        raise ValueError(f"reader must be conll, conllu or jsonl, got {found['reader']!r}")
     if "frozen" in found and "encoder" not in found:
         raise ValueError("frozen is for an encoder: name one, encoder=FOLDER")
     return found

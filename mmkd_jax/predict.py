@@ -7,7 +7,7 @@
 "words", likewise, but with spaces between the words; "columns", a word a line, in the first column
 (``--word``), and blank lines between sentences; "conllu", columns of CoNLL-U, of which ranges and
 empty nodes are no words. A blank line of text has no words. In columns neither ``-DOCSTART-`` nor a
-comment is one: a line that begins with # and has another number of columns than words have.
+comment is one: a line that begins with # and is not in columns as words are. All of it is UTF-8.
 
 Each line has "words", "tags", "probabilities" (of each tag by itself, over all tag sequences),
 "probability" (of all tags together), "spans" with "start", "end" (words), "type", "text" and

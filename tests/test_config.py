@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from mmkd_jax import config
+from mmkd_jax import config, data
 from mmkd_jax.runs import RUNS
 from mmkd_jax.training import MeshSettings, make_mesh
 
@@ -50,6 +50,30 @@ def test_own_texts_are_named_after_a_colon():
     assert {source["part"] for source in sources.values()} == {"train"}
     with pytest.raises(ValueError, match="after a colon"):
         from_file(path)
+
+
+FILES_OF_TAGGERS = {
+    "conll": ("ner", "Eva NNP I-PERSON\nlacht VBZ O\n\n", ("B-PERSON", "O")),
+    "conllu": ("pos", "1\tEva\t_\tPROPN" + 6 * "\t_" + "\n\n", ("PROPN",)),
+    "jsonl": ("ner", '{"tokens": ["Eva"], "tags": ["B-PERSON"]}\n', ("B-PERSON",)),
+}
+
+
+@pytest.mark.parametrize("reader", FILES_OF_TAGGERS)
+def test_taggers_learn_from_files_of_one_s_own(reader, tmp_path):
+    task, text, tags = FILES_OF_TAGGERS[reader]
+    for part in ("train", "dev", "test"):
+        (tmp_path / f"xx-{part}.{reader}").write_text(text)
+    path = ROOT / "configs" / "tagger.py"
+    settings = config.read(from_file(path, f"task={task},languages=xx,reader={reader}")[1])
+    for part in ("train", "dev", "test"):
+        [source] = data.open_tagged(getattr(settings.corpora, part), tmp_path)
+        [sentence] = source.sentences()
+        assert (source.language, sentence.tags) == ("xx", tags)
+    assert not settings.tags
+    for wrong in ("reader=csv", "languages=xx", "raeder=conll"):
+        with pytest.raises(ValueError, match="must be (conll|among)|may not stand after the colon"):
+            from_file(path, wrong)
 
 
 def pulse():
