@@ -196,6 +196,11 @@ class Experiment:
         self.setting, self.name = SETTINGS[setting], setting
         self.workdir = workdir / task
         folder = pathlib.Path(os.environ.get("MMKD_SHARED_DATA", ROOT.parent / "shared" / "data"))
+        if not (folder / trials.FOLDERS[task]).is_dir():
+            raise SystemExit(
+                f"{folder} has no folder {trials.FOLDERS[task]}: MMKD_SHARED_DATA must name one "
+                "that has"
+            )
         self.score = self.score_of(task)
         self.corpus = trials.READERS[task](folder)
 
@@ -396,11 +401,11 @@ def main():
     elif chosen.worker is not None:
         work(chosen)
     else:
-        if not chosen.report:
-            start_workers(chosen)
         import structured_tables
 
         experiment = Experiment(chosen.task, chosen.setting, chosen.workdir)
+        if not chosen.report:
+            start_workers(chosen)
         structured_tables.write_report(experiment)
 
 

@@ -57,7 +57,7 @@ def read_pos(folder: pathlib.Path) -> Corpus:
     }
 
     def read(language: str, part: str) -> list[TaggedSentence]:
-        path = folder / "ud_pos" / f"{names[language]}-ud-{part}.conllu"
+        path = folder / FOLDERS["pos"] / f"{names[language]}-ud-{part}.conllu"
         return list(data.read_conllu(path, language=language))
 
     learned = ("vi", "wo", "af", "te", "mr")
@@ -77,7 +77,7 @@ def read_ner(folder: pathlib.Path, most: int = 1500) -> Corpus:
     }
 
     def read(language: str, part: str) -> list[TaggedSentence]:
-        path = folder / "uner" / f"{names[language]}-ud-{part}.iob2"
+        path = folder / FOLDERS["ner"] / f"{names[language]}-ud-{part}.iob2"
         # A few Danish spans begin with I-, which conlleval counts as a beginning, too.
         return list(data.read_uner(path, language=language, repair=True))
 
@@ -94,13 +94,14 @@ def read_absa(folder: pathlib.Path, most: int = 1500) -> Corpus:
     """Aspect terms in restaurant reviews (MAMS), English alone: at most so many to learn from."""
 
     def read(part: str) -> list[TaggedSentence]:
-        return list(data.read_aspects(folder / "absa_mams" / f"{part}.xml", language="en"))
+        return list(data.read_aspects(folder / FOLDERS["absa"] / f"{part}.xml", language="en"))
 
     train, tags = first_by_hash(read("train"), most), TagSet.of_types(["ASPECT"])
     return Corpus(tags, {"en": train}, {"en": read("test")}, {})
 
 
 READERS = {"pos": read_pos, "ner": read_ner, "absa": read_absa}
+FOLDERS = {"pos": "ud_pos", "ner": "uner", "absa": "absa_mams"}
 
 
 def first_by_hash(sentences: Sequence[TaggedSentence], most: int) -> list[TaggedSentence]:
