@@ -72,7 +72,7 @@ class Tagging:
     probabilities: tuple[float, ...]
     spans: tuple[TaggedSpan, ...]
     probability: float
-    marginals: Float[np.ndarray, "W N"]
+    marginals: Float[np.ndarray, "W N"] = dataclasses.field(repr=False)
     guesses: tuple[Guess, ...] = ()
     places: tuple[tuple[int, int], ...] | None = None
 
