@@ -140,6 +140,21 @@ def test_zero_shot_taggers_stand_beside_one_another():
         assert baseline.deviations == {"": pytest.approx(0.5**0.5)}
 
 
+def test_gains_over_the_baseline_are_shown_with_their_errors(tmp_path):
+    runs = [{"student": {"de": 80.0 + s}, "baseline": {"de": 75.0}} for s in (0.25, 1.75)]
+    tagging = {"metric": "accuracy"} | evaluation.compared(runs)
+    write_json(tmp_path / "results.json", {"tagging": tagging})
+    assert "student 81.0 % +6.00 ± 0.75 baseline 75.0 % ± 0.0 –" in written(tmp_path).text
+    write_json(
+        tmp_path / "results.json",
+        {"tagging": {"metric": "accuracy"} | evaluation.compared(runs[:1])},
+    )
+    assert "student 80.2 % +5.25 baseline 75.0 % –" in written(tmp_path).text
+    alone = evaluation.compared([{"student": {"de": 80.0}}])
+    write_json(tmp_path / "results.json", {"tagging": {"metric": "accuracy"} | alone})
+    assert "gains over" not in written(tmp_path).text
+
+
 def test_a_run_of_several_seeds_shows_the_first(tmp_path):
     for seed in (10, 9):
         write_tagger(tmp_path / f"seed-{seed}")

@@ -61,7 +61,26 @@ def _section(run: Run, task: Task) -> Markup:
             f"Bars: one for each of {len(task.ordered())} languages"
             + (f" and each of {len(columns)} columns of the table below" if columns[1:] else ""),
         ),
+        _gains(task) if task.gains else None,
         folded("The same as a table", _table(run, task, columns)),
+    )
+
+
+def _gains(task: Task) -> Markup:
+    """Means side by side, and what they gain."""
+    rows = []
+    for series in (task.now, *task.beside):
+        gain, error = task.gains.get(series.name, (None, None))
+        gained = "–" if gain is None else f"{gain:+.2f}{_spread(error, 2)}"
+        mean = percent(series.mean) + _spread(series.deviations.get(""), 1)
+        rows.append([_named(series), mean, gained])
+    return joined(
+        element(
+            "p",
+            "Means over languages, and gains over the baseline. After ±: of means the deviation "
+            "over seeds; of gains, which are taken seed by seed, the standard error.",
+        ),
+        table(["", "Mean", "Gain"], rows, numeric=(1, 2)),
     )
 
 
@@ -152,6 +171,8 @@ def _table(run: Run, task: Task, columns: list[_Column]) -> Markup:
 
 
 def _score(series: Series, code: str) -> str:
-    deviation = series.deviations.get(code)
-    spread = "" if deviation is None else f" ± {deviation:.1f}"
-    return percent(series.languages.get(code)) + spread
+    return percent(series.languages.get(code)) + _spread(series.deviations.get(code), 1)
+
+
+def _spread(deviation: float | None, digits: int) -> str:
+    return "" if deviation is None else f" ± {deviation:.{digits}f}"

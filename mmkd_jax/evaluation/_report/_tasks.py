@@ -35,6 +35,8 @@ class Task(NamedTuple):
       before: The same before training.
       beside: What it is to be compared with, such as a baseline.
       metric: What the percentages are, such as "F1"; "" if it is not said.
+      gains: By the names of series, what their means gain over a baseline in the same run, and the
+        standard error of that, None of one run.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Task(NamedTuple):
     before: Series | None
     beside: list[Series]
     metric: str
+    gains: dict[str, tuple[float, float | None]]
 
     def ordered(self) -> list[str]:
         """The languages, best first."""
@@ -94,7 +97,7 @@ def _retrieval(results: Any) -> Task | None:
     before = None
     if scores.before is not None or scores.languages_before:
         before = Series("before", scores.languages_before, scores.before, {})
-    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [], "")
+    return Task("retrieval", Series("now", scores.languages, scores.after, {}), before, [], "", {})
 
 
 def _task(name: str, value: dict[str, Any]) -> Task | None:
@@ -132,7 +135,16 @@ def _task(name: str, value: dict[str, Any]) -> Task | None:
         at_first = _percentages(value.get("languages_before"))
         before = Series("before", at_first, _mean(means.get("before"), at_first), {})
     shown = metric.replace("_", " ")
-    return Task(name, now, before, list(series.values()), shown[:1].upper() + shown[1:])
+    return Task(
+        name, now, before, list(series.values()), shown[:1].upper() + shown[1:], _gains_of(rows)
+    )
+
+
+def _gains_of(rows: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
+    found = {str(name): numbers(row) for name, row in rows.items()}
+    return {
+        name: (row["gain"], row.get("gain_error")) for name, row in found.items() if "gain" in row
+    }
 
 
 def _of_mean(value: dict[str, Any]) -> dict[str, float]:
