@@ -13,7 +13,7 @@ DIR/outputs. Whatever differs is one flag away:
     --config.structured.annealing.kind=constant --config.structured.annealing.start=0.5
     --config.teachers.vi.folds=5            nobody teaches what they have learned from
     --config.teachers.vi.folder=DIR         a tagger that is there already; and .weight, .partial
-    --config.corpora.train.ud_vi.labels=False      this treebank as raw text
+    --config.corpora.train.ud_vi.labels=False      with such a teacher: this treebank as raw text
     --config.corpora.sampling=round_robin   of languages
     --config.seeds=5                        mean and deviation
     --config.prepared=DIR2                  teachers and outputs that `mmkd_jax.prepare` has made
