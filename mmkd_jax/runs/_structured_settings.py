@@ -185,7 +185,10 @@ class StructuredRunSettings(TaggerRunSettings):
                 if not teacher.languages or spec.get("language") in teacher.languages
             }
         if not parts["train"]:
-            raise ValueError(f"there is no labelled corpus of {list(teacher.languages)} to learn")
+            raise ValueError(
+                f"teacher {name!r} has no labelled corpus of {list(teacher.languages)} to learn "
+                "from: name one in recipe.train, or the folder of a teacher"
+            )
         return TaggerRunSettings(
             **{name: getattr(recipe, name) for name in own},
             seed=(self.seed + zlib.crc32(name.encode("utf-8", "surrogatepass"))) % 2**31,
