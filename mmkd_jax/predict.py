@@ -3,8 +3,9 @@
     python -m mmkd_jax.predict --model=DIR < text.txt > tagged.jsonl
     python -m mmkd_jax.predict --model=DIR --format=columns --k_best=3 < corpus.conll
 
-``--format``: "text", a sentence a line, which is split into words by `mmkd_jax.data.split_text`;
-"words", likewise, but with spaces between the words; "columns", a word a line, in the first column
+``--format``: "text", a sentence a line, which is split into words by `mmkd_jax.data.split_text`
+(for taggers of aspect terms as their corpora are, by `mmkd_jax.data.split_words`); "words",
+likewise, but with spaces between the words; "columns", a word a line, in the first column
 (``--word``), and blank lines between sentences; "conllu", columns of CoNLL-U, of which ranges and
 empty nodes are no words. A blank line of text has no words. In columns neither ``-DOCSTART-`` nor a
 comment is one: a line that begins with # and is not in columns as words are. All of it is UTF-8.

@@ -75,7 +75,7 @@ from mmkd_jax.data._sampling import Draws, Sampling, language_shares
 from mmkd_jax.data._shapes import fit_shapes
 from mmkd_jax.data._split import split_text, words_of
 from mmkd_jax.data._subwords import Specials, Subwords, SubwordTokenizer, paired_words
-from mmkd_jax.data._tagged_corpora import TaggedSource, fold_of, open_tagged
+from mmkd_jax.data._tagged_corpora import SPLITS, TaggedSource, fold_of, open_tagged
 from mmkd_jax.data._tagging import (
     TaggedBatch,
     TaggedBatches,
@@ -137,6 +137,7 @@ __all__ = [
     "ReadError",
     "Report",
     "Row",
+    "SPLITS",
     "Sampling",
     "Source",
     "Specials",

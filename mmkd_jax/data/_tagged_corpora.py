@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmkd_jax.data import sample
 from mmkd_jax.data._corpora import Reader, open_one, path_of
-from mmkd_jax.data._readers._aspects import read_aspects
+from mmkd_jax.data._readers._aspects import read_aspects, split_words
 from mmkd_jax.data._readers._conll import (
     check_columns,
     read_conll,
@@ -22,8 +22,10 @@ from mmkd_jax.data._readers._report import Reading
 from mmkd_jax.data._readers._rows import json_rows, tagged_of_rows
 from mmkd_jax.data._readers._tfds import tfds_rows
 from mmkd_jax.data._records import TaggedSentence
-from mmkd_jax.data._split import words_of
+from mmkd_jax.data._split import split_text
 
+# How a text becomes words: by the rule of raw text, or by that of corpora of aspect terms.
+SPLITS = {"text": split_text, "aspects": split_words}
 _FOLDS = b"folds\n"  # other numbers than those that decide what is held out
 
 
@@ -64,8 +66,8 @@ def open_tagged(specs: Mapping[str, Mapping[str, Any]], root: str | Path = ".") 
     ``jsonl``         ``path``; ``words``, ``tags``: fields ("tokens", "tags")
     ``tfds``          ``name``, ``split``; ``words``, ``tags``; ``data_dir``
     ``hugging_face``  ``path``, ``split``; ``name``; ``words``, ``tags``; ``options``
-    ``text``          ``path``: raw text, a sentence a line, split by `words_of`; no tags;
-                      ``encoding``
+    ``text``          ``path``: raw text, a sentence a line; no tags; ``split`` ("text", by
+                      `split_text`, or "aspects", by `split_words`); ``encoding``
     ``sample``        ``split`` ("train"), ``task`` ("ner"): the corpus that comes with the package
     ================  ==========================================================================
 
@@ -242,17 +244,21 @@ def _hugging_face(
 
 
 def _raw(
-    language: str, path: Path, encoding: str = UTF_8, on_error: str = "raise"
+    language: str, path: Path, encoding: str = UTF_8, split: str = "text", on_error: str = "raise"
 ) -> Iterator[TaggedSentence]:
     with Reading(on_error, None) as reading:
         for _, line in texts(path, reading, encoding):
-            if words := words_of(line):
+            if places := SPLITS[split](line):
                 reading.report.read += 1
-                yield TaggedSentence(words, (), language)
+                yield TaggedSentence(tuple(line[a:b] for a, b in places), (), language)
 
 
-def _raw_files(language: str, path: Path, encoding: str = UTF_8) -> tuple[Path, ...]:
+def _raw_files(
+    language: str, path: Path, encoding: str = UTF_8, split: str = "text"
+) -> tuple[Path, ...]:
     check_encoding(encoding)
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     return (path,)
 
 

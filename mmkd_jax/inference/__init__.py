@@ -2,9 +2,10 @@
 
 from mmkd_jax.inference._layer_vectors import layer_vectors
 from mmkd_jax.inference._sentence_encoder import SentenceEncoder, load_encoder
-from mmkd_jax.inference._sentence_tagger import SentenceTagger, TaggedSpan, Tagging
+from mmkd_jax.inference._sentence_tagger import SentenceTagger
 from mmkd_jax.inference._spans import span_probabilities
 from mmkd_jax.inference._tagger_files import load_tagger, save_tagger
+from mmkd_jax.inference._tagging import Guess, TaggedSpan, Tagging
 from mmkd_jax.inference._text_model import (
     TextModel,
     TextReading,
@@ -13,6 +14,7 @@ from mmkd_jax.inference._text_model import (
 )
 
 __all__ = [
+    "Guess",
     "SentenceEncoder",
     "SentenceTagger",
     "TaggedSpan",

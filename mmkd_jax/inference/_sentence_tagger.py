@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
-from jaxtyping import Float
 
 from mmkd_jax import crf, data, models, tags
 from mmkd_jax.crf import LinearChain
 from mmkd_jax.inference._spans import span_probabilities
+from mmkd_jax.inference._tagging import Guess, Tagging, tagging_of, words_in
 from mmkd_jax.inference._windows import best_window, windows
 from mmkd_jax.methods import Structured, StructuredSettings
 
@@ -20,61 +20,6 @@ _SHORTEST = 8
 _SPECIALS = 2
 _SLOTS = 2**15  # for words or subwords of sentences that are read at once
 _PAIRS = 2**22  # pair marginals that are held at once
-
-
-class TaggedSpan(NamedTuple):
-    """A typed stretch of words.
-
-    Attributes:
-      start: Its first word.
-      end: The word after its last.
-      type: Such as PER.
-      text: Its words; where the sentence was a text, just as they stand there.
-      probability: That exactly this span is there.
-    """
-
-    start: int
-    end: int
-    type: str
-    text: str
-    probability: float
-
-
-class Guess(NamedTuple):
-    """One of the best tag sequences.
-
-    Attributes:
-      tags: One a word.
-      probability: Of the whole sequence.
-    """
-
-    tags: tuple[str, ...]
-    probability: float
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Tagging:
-    """What a tagger says of a sentence.
-
-    Attributes:
-      words: Of the sentence.
-      tags: Those of the most probable sequence, one a word.
-      probabilities: Of each of these tags by itself, over all sequences.
-      spans: What the tags spell; none for tags without a scheme.
-      probability: Of the whole sequence.
-      marginals: ``[W, N]``, the probability of every tag of the tag set, for each word.
-      guesses: The best sequences, as many as were asked for.
-      places: Where the words stand in the text; None where words were given.
-    """
-
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    spans: tuple[TaggedSpan, ...]
-    probability: float
-    marginals: Float[np.ndarray, "W N"] = dataclasses.field(repr=False)
-    guesses: tuple[Guess, ...] = ()
-    places: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -108,6 +53,8 @@ class SentenceTagger:
         most around it; the best tags are those of the whole sentence even so. A tagger without a
         transformer reads a sentence of any length.
       languages: What it was trained on, as far as that is known.
+      split: How texts become words: "text", by `data.split_text`, or "aspects", by
+        `data.split_words`, as in corpora of aspect terms.
     """
 
     config: models.TaggerConfig
@@ -116,6 +63,7 @@ class SentenceTagger:
     vocabulary: data.WordVocabulary | None = None
     max_length: int = 128
     languages: tuple[str, ...] = ()
+    split: str = "text"
 
     def __post_init__(self):
         recurrent = self.config.recurrent
@@ -123,6 +71,8 @@ class SentenceTagger:
             raise ValueError("tokenizer must be given for a tagger with an encoder, and only then")
         if recurrent and (recurrent.words or recurrent.characters) and self.vocabulary is None:
             raise ValueError("vocabulary must be given: the tagger reads words or characters")
+        if self.split not in data.SPLITS:
+            raise ValueError(f"split must be one of {', '.join(data.SPLITS)}, got {self.split!r}")
         if self.config.encoder is not None and not 3 <= self.max_length <= (
             self.config.encoder.longest
         ):
@@ -140,17 +90,17 @@ class SentenceTagger:
         """Tags, spans and their probabilities.
 
         Args:
-          sentences: Texts, which are split into words by `data.split_text`, or lists of words.
+          sentences: Texts, which are split into words as `split` says, or lists of words.
           k_best: How many of the best tag sequences to give.
           batch_size: Sentences that are read at once; fewer where they are very long.
         """
         if k_best < 0:
             raise ValueError(f"k_best must be at least 0, got {k_best}")
-        given = [_words_of(sentence) for sentence in _listed(sentences)]
+        given = [words_in(sentence, self.split) for sentence in _listed(sentences)]
         found: list[Tagging | None] = [None] * len(given)
         for numbers, chain in self._chains([words for words, *_ in given], batch_size):
             for number, one in zip(numbers, self._read(chain, k_best), strict=False):
-                found[number] = _tagging(*given[number], one)
+                found[number] = tagging_of(*given[number], one)
         return [tagging for tagging in found if tagging is not None]
 
     def tag(
@@ -374,25 +324,3 @@ def _listed(sentences: Sequence) -> Sequence:
     if isinstance(sentences, str):
         raise ValueError("sentences must be a list, got a text: put it into a list")
     return sentences
-
-
-def _words_of(sentence: str | Sequence[str]) -> tuple[tuple[str, ...], str | None, Any]:
-    """Words; and, where they come from a text, this and where they stand in it."""
-    if not isinstance(sentence, str):
-        return tuple(sentence), None, None
-    places = tuple(data.split_text(sentence))
-    return tuple(sentence[start:end] for start, end in places), sentence, places
-
-
-def _tagging(
-    words: tuple[str, ...], text: str | None, places: Any, found: dict[str, Any]
-) -> Tagging:
-    def text_of(span: tags.Span) -> str:
-        if text is None:
-            return " ".join(words[span.start : span.end])
-        return text[places[span.start][0] : places[span.end - 1][1]]
-
-    spans = tuple(
-        TaggedSpan(*span, text_of(span), probability) for span, probability in found["spans"]
-    )
-    return Tagging(words, **found | {"spans": spans}, places=places)

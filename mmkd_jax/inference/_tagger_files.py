@@ -40,6 +40,7 @@ def save_tagger(
         "max_length": tagger.max_length,
         "languages": list(tagger.languages),
         "reads_words": tagger.vocabulary is not None,
+        "split": tagger.split,
     }
     models.save_head(
         directory, _HEAD, settings, {name: params[name] for name in params if name != "encoder"}
@@ -79,5 +80,11 @@ def load_tagger(source: str | os.PathLike, **overrides: Any) -> SentenceTagger:
     with described_by(path):
         languages = tuple(settings["languages"])
         return SentenceTagger(
-            config, params, tokenizer, vocabulary, settings["max_length"], languages
+            config,
+            params,
+            tokenizer,
+            vocabulary,
+            settings["max_length"],
+            languages,
+            settings.get("split", "text"),
         )

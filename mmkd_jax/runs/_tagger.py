@@ -319,7 +319,12 @@ class TaggerRun(Run):
         config, vocabulary, languages = self._outline()
         longest = self.settings.corpora.max_length
         tokenizer = self._tokenizer()
-        return inference.SentenceTagger(config, None, tokenizer, vocabulary, longest, languages)
+        # Texts are to be split as those that it has learned from.
+        readers = {spec.get("reader") for spec in self.settings.corpora.train.values()}
+        split = "aspects" if "aspects" in readers else "text"
+        return inference.SentenceTagger(
+            config, None, tokenizer, vocabulary, longest, languages, split
+        )
 
     def _write_outline(
         self,

@@ -77,6 +77,16 @@ def test_other_encodings(root):
     assert [each.words for each in source.sentences()] == [("Café", "in", "België")]
 
 
+def test_raw_text_may_be_split_as_aspect_terms_are(root):
+    (root / "raw.txt").write_text("The owner's wine-list\n")
+    found = {}
+    for split in ("text", "aspects"):
+        [source] = open_tagged({"it": spec("text", split=split)}, root)
+        [found[split]] = [each.words for each in source.sentences()]
+    assert found["text"] == ("The", "owner's", "wine-list")
+    assert found["aspects"] == ("The", "owner", "'", "s", "wine", "-", "list")
+
+
 def test_rows_of_tfds_and_hugging_face(monkeypatch):
     asked = []
 
@@ -121,6 +131,7 @@ def test_parts_and_limits_go_by_the_words():
         (spec("conll", spaces=True), "source 'it': spaces=True needs columns"),
         (spec("conll", encoding="utf-16"), "source 'it': encoding must be one that .* 'utf-16'"),
         (spec("text", encoding="klingon"), "source 'it': encoding must be .* 'klingon'"),
+        (spec("text", split="tweets"), "source 'it': split must be one of text, aspects, got"),
         (spec("conll", tags=1), r"argument that conll does not take, 'tags' \(did you mean 'tag'"),
         (spec("conll", labels="no"), "source 'it' must have labels true or false, got 'no'"),
         ({"reader": "sample", "language": "xx"}, "source 'it': language must be one of"),

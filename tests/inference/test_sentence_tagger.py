@@ -140,6 +140,16 @@ def test_texts_are_split_and_spans_are_where_they_stand():
     assert same.tags == tagging.tags and same.places is None
 
 
+def test_texts_are_split_as_those_that_the_tagger_has_learned_from(tmp_path):
+    other = dataclasses.replace(tagger("words"), split="aspects")
+    inference.save_tagger(tmp_path, other)
+    loaded = inference.load_tagger(tmp_path)
+    assert loaded.split == "aspects" and tagger("words").split == "text"
+    [tagging] = loaded(["The river's house"])
+    assert tagging.words == ("The", "river", "'", "s", "house")
+    assert tagging.places == ((0, 3), (4, 9), (9, 10), (10, 11), (12, 17))
+
+
 def test_sentences_beyond_the_limit_are_read_in_windows_and_decoded_whole():
     words = ["a", "small", "house", "by", "the", "river", "houses", "."] * 5
     narrow = tagger("encoder", max_length=8)
@@ -205,6 +215,10 @@ def test_comes_back_as_saved(tmp_path, name):
         (lambda: dataclasses.replace(tagger("words"), vocabulary=None), "vocabulary must be given"),
         (lambda: dataclasses.replace(tagger("encoder"), tokenizer=None), "tokenizer must be given"),
         (lambda: tagger("encoder", max_length=13), r"max_length must lie in 3\.\.12"),
+        (
+            lambda: dataclasses.replace(tagger("words"), split="tweets"),
+            "split must be one of text, a",
+        ),
     ],
 )
 def test_errors(make, message):

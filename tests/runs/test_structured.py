@@ -131,6 +131,17 @@ def test_teachers_from_folders_whose_tags_fit_nothing_are_named_at_once(tmp_path
             run.first()
 
 
+@pytest.mark.parametrize(("reader", "split"), [("aspects", "aspects"), ("conllu", "text")])
+def test_a_tagger_splits_texts_as_its_corpora_are_split(tmp_path, reader, split):
+    train = {"reviews": {"reader": reader, "language": "en", "path": "en.xml"}}
+    run = run_of(tmp_path, train, objective="nll")
+    config = TaggerConfig(
+        tags=TagSet(["NOUN", "VERB"]), recurrent=RecurrentConfig(words=2, width=2)
+    )
+    run._write_outline(config, data.WordVocabulary((), ()), ("en",))
+    assert run._tagger().split == split
+
+
 def test_parts_without_work_are_refused(tmp_path):
     run = run_of(tmp_path, LABELLED, shards=2)
     with pytest.raises(ValueError, match=r"--shard=1/3 needs .* set --config.shards=3, here and"):
