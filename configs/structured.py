@@ -60,6 +60,7 @@ def get_config(arg: str = ""):
         recurrent = run.tagger.recurrent
         recurrent.width, recurrent.word_width, recurrent.filters = width, word_width, filters
         recurrent.dropout = 0.2
+    config.corpora.max_length = 80  # words, as in the benchmark
     config.compare = {"baseline": {"objective": "nll"}}
     if "labelled" in chosen:
         config.compare = dict(config.compare) | {"hard": {"objective": "hard"}}

@@ -275,22 +275,20 @@ def plan_tagged(
         included: `TaggedData.lengths`.
       sampling: draws from these N sentences.
       tokens: slots a batch at most, for subwords, or for words where there are no subwords; on all
-        processes together.
+        processes together. Rows that are too long for it come `rows_multiple` at a time.
       shapes: how many at most.
       multiple: row lengths are multiples of it, or the longest there is.
       rows_multiple: the rows of a batch are a multiple of it: of the number of devices, say.
       seed: of the order of batches.
     """
     _check_lengths(lengths, sampling, 2)
-    if rows_multiple < 1:
-        raise ValueError(f"rows_multiple must be at least 1, got {rows_multiple}")
+    if rows_multiple < 1 or tokens < 1:
+        raise ValueError(
+            f"rows_multiple and tokens must be at least 1, got {rows_multiple} and {tokens}"
+        )
     lengths_of = _RowLengths(lengths)
     found = _fitted(lengths_of, sampling, _TAGGED_PRICES, shapes, multiple)
-    if tokens < found[-1, 1] * rows_multiple:
-        raise ValueError(
-            f"tokens must hold {rows_multiple} of the longest rows, {found[-1, 1]}, got {tokens}"
-        )
-    rows = tokens // found[:, 1] // rows_multiple * rows_multiple
+    rows = np.maximum(tokens // found[:, 1] // rows_multiple, 1) * rows_multiple
     return Plan(sampling, lengths_of, found, rows, True, seed)
 
 

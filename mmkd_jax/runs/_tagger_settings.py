@@ -150,7 +150,7 @@ class TaggerRunSettings(RunSettings):
 
     Attributes:
       batch_size: Slots a step at most, on all devices together: for subwords, or for words where
-        no subwords are read. Long sentences come in few rows.
+        no subwords are read. Long sentences come in few rows, but in no fewer than 8.
       task: ner or aspects: spans, judged by their F1. pos: a tag a word, judged by accuracy.
       tags: The types of spans, or the tags; empty for those that the training corpora have.
       scheme: How spans are written as tags.

@@ -212,15 +212,24 @@ def test_hash_tells_other_english_rows_apart():
     assert plans[0].hash != plans[1].hash
 
 
+def test_sentences_that_are_too_long_for_the_budget_come_few_at_a_time():
+    plan = tagged_plan(tokens=256, rows_multiple=8)
+    fits = plan.shapes[:, 1] * 8 <= 256
+    assert fits.any() and not fits.all()
+    assert (plan.rows[~fits] == 8).all()
+    assert (plan.rows[fits] == 256 // plan.shapes[fits, 1] // 8 * 8).all()
+    seen = np.concatenate([step.example for step in steps_of(plan, 0)])
+    assert sorted(seen[seen >= 0].tolist()) == list(range(len(TAGGED_LENGTHS)))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: pair_plan(lengths=PAIR_LENGTHS[:5]), r"lengths must be \[N, 3\] = \(180, 3\)"),
         (lambda: pair_plan(batch_size=0), "batch_size must be at least 1"),
         (lambda: pair_plan(batch_size=181), "at least a batch of 181 an epoch, got 180"),
-        (lambda: tagged_plan(tokens=40), r"tokens must hold 1 of the longest rows, \d+, got 40"),
-        (lambda: tagged_plan(rows_multiple=8), "tokens must hold 8 of the longest rows"),
-        (lambda: tagged_plan(rows_multiple=0), "rows_multiple must be at least 1, got 0"),
+        (lambda: tagged_plan(tokens=0), "tokens must be at least 1, got 1 and 0"),
+        (lambda: tagged_plan(rows_multiple=0), "rows_multiple and .* at least 1, got 0 and 256"),
         (lambda: plan_tagged(PAIR_LENGTHS, Sampling(LANGUAGES), 99), r"must be \[N, 2\]"),
         (lambda: pair_plan().step(-1), "step must be at least 0, got -1"),
         (
