@@ -96,7 +96,7 @@ def part_of(text: str) -> tuple[int, int]:
 def _refusal_of_config(message: str) -> str:
     """What a config says of what stands after its colon; nothing if it has failed otherwise."""
     *before, last = message.rstrip().splitlines()
-    refuses = any(line.strip().startswith("raise ValueError(") for line in before[-3:])
+    refuses = any(line.strip().startswith("raise ValueError(") for line in before[-6:])
     return last.strip().removeprefix("ValueError: ") if refuses else ""
 
 
