@@ -1,6 +1,7 @@
 """A run of a tagger: from its settings to state, step and batches."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from mmkd_jax.runs._tagger_shapes import (
 )
 from mmkd_jax.tags import TagSet, convert
 
+_LOG = logging.getLogger("mmkd_jax.train")
 Tree = Any
 Sentences = dict[str, list[data.TaggedSentence]]
 Tags = tuple[str, ...]
@@ -278,6 +280,12 @@ class TaggerRun(Run):
         numbered = data.tokenize_tagged(
             train, config.tags, subwords, corpora.max_length, vocabulary
         )
+        if numbered.cut:
+            _LOG.info(
+                "%d of %d words are beyond corpora.max_length, and are not learned from",
+                numbered.cut,
+                numbered.cut + numbered.lengths[:, 0].sum(),
+            )
         sampling = data.Sampling(
             numbered.languages,
             how=corpora.sampling,
