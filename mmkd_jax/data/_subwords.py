@@ -238,10 +238,7 @@ class SubwordTokenizer:
 
     def _word_by_word(self, words: Sequence[str]) -> Subwords:
         """For the rare sentences in which spaces do not keep words apart, or words vanish."""
-        found = [
-            code.ids or [self.specials.unk]
-            for code in self._codes(list(words))
-        ]
+        found = [code.ids or [self.specials.unk] for code in self._codes(list(words))]
         count = np.array([len(ids) for ids in found], np.int32)
         ends = np.cumsum(count)
         return Subwords(
