@@ -126,6 +126,20 @@ ENTRY %main {
 """,
         1 + 12,
     ),
+    "what runs meanwhile counts once": (
+        """
+%meanwhile {
+  %a = LAYER parameter(0)
+  ROOT %copy = LAYER copy(%a)
+}
+ENTRY %main {
+  %a = LAYER parameter(0)
+  %start = ((LAYER), LAYER, COUNTER) async-start(%a), calls=%meanwhile
+  ROOT %done = LAYER async-done(%start)
+}
+""",
+        2,
+    ),
     "a layer is brought onto the chip meanwhile, and a place for a stack is kept free": (
         """
 ENTRY %main {
