@@ -7,8 +7,15 @@ if ! command -v gcsfuse >/dev/null; then
   releases=https://github.com/GoogleCloudPlatform/gcsfuse/releases/download
   package=/tmp/gcsfuse_${version}_amd64.deb
   curl --silent --show-error --fail --location "$releases/v$version/${package##*/}" --output "$package"
-  apt-get -qq update # for fuse, which it needs
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "$package"
+  # A machine that has just started is often busy with updates of its own, which lock others out.
+  for _ in {1..30}; do
+    # update: for fuse, which it needs
+    if apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "$package"; then
+      break
+    fi
+    sleep 10
+  done
+  command -v gcsfuse >/dev/null
 fi
 mkdir -p /gcs
 chown "$1" /gcs

@@ -42,8 +42,12 @@ queue() {
 
 everywhere() { queue ssh --node=all --worker=all "--command=$1"; }
 
-# ACTIVE, SUSPENDED, ...; nothing if there is no such resource.
-state() { queue describe '--format=value(state.state)' 2>/dev/null || true; }
+# ACTIVE, SUSPENDED, ...; nothing if there is no such resource. Fails if the cloud does not answer,
+# which `describe` would not tell apart.
+state() {
+  run gcloud compute tpus queued-resources list "--zone=$zone" ${project:+"--project=$project"} \
+    "--filter=name~(^|/)$name\$" '--format=value(state.state)'
+}
 
 create() {
   need_options topology
@@ -73,9 +77,15 @@ await() {
     return
   fi
   local now before=''
-  while now=$(state) && [[ $now != ACTIVE ]]; do
+  while true; do
+    now=$(state) || now='out of reach'
     case $now in
-      '' | FAILED | SUSPENDING | SUSPENDED) return 1 ;;
+      ACTIVE) return ;;
+      '' | SUSPENDING | SUSPENDED) return 1 ;;
+      FAILED)
+        queue describe '--format=yaml(state)' || true # says why
+        return 1
+        ;;
     esac
     [[ $now == "$before" ]] || say "$(date +%T) $name is $now"
     before=$now
@@ -89,9 +99,9 @@ setup() {
     folder=$(mktemp -d)
     archive=$folder/$archive
   fi
-  run tar -czf "$archive" setup.py pyproject.toml MANIFEST.in README.md LICENSE launch configs mmkd_jax
-  run gcloud compute tpus queued-resources scp "$archive" "$name:mmkd_jax.tar.gz" "--zone=$zone" \
-    ${project:+"--project=$project"} --node=all --worker=all
+  run tar -czf "$archive" setup.py pyproject.toml MANIFEST.in README.md LICENSE launch configs mmkd_jax &&
+    run gcloud compute tpus queued-resources scp "$archive" "$name:mmkd_jax.tar.gz" "--zone=$zone" \
+      ${project:+"--project=$project"} --node=all --worker=all || return
   # Their own Python is 3.10. uv brings another one.
   # shellcheck disable=SC2016 # expands there, not here
   everywhere 'set -e
@@ -99,7 +109,16 @@ rm -rf ~/mmkd_jax && mkdir ~/mmkd_jax && tar -xzf ~/mmkd_jax.tar.gz -C ~/mmkd_ja
 python3 -m pip install --quiet --user uv==0.13.8
 python3 -m uv venv --quiet --python 3.11 .venv
 python3 -m uv pip install --quiet --python .venv/bin/python --constraint launch/versions.txt ".[tpu]"
-sudo launch/gcsfuse.sh "$USER"'
+sudo launch/gcsfuse.sh "$USER"
+touch is_set_up'
+}
+
+# Sets up what is not: all workers if one of them is not. Fails if one does not answer. What trains is
+# never set up anew, which would take its files and its lock away.
+setup_if_needed() {
+  local missing
+  missing=$(everywhere 'test -e ~/mmkd_jax/is_set_up || echo missing') || return
+  [[ $missing != *missing* ]] || setup
 }
 
 start() {
@@ -137,22 +156,32 @@ finish() {
 }
 
 everything() {
-  local code fresh
+  local code now tries=0
+  [[ -n $dry_run ]] || state >/dev/null || fail "gcloud does not answer, see above."
   while true; do
-    fresh=''
-    if [[ -n $dry_run || -z $(state) ]]; then
+    if [[ -n $dry_run ]] || { now=$(state) && [[ -z $now ]]; }; then
       create
-      fresh=yes
     fi
     if ! await; then
       say "$name was taken away, or could not be had: once more"
-      delete || sleep 30
+      delete || true
+      sleep 30
       continue
     fi
-    # A resource that was there has been set up, if it has a checkout.
-    if [[ -n $fresh ]] || ! everywhere 'test -x ~/mmkd_jax/.venv/bin/python'; then
+    if [[ -n $dry_run ]]; then
+      say "unless it is there:"
       setup
+    elif ! setup_if_needed; then
+      tries=$((tries + 1))
+      if ((tries == 3)); then
+        finish
+        fail "$name could not be set up, see above."
+      fi
+      say "$name could not be set up, or is gone: once more"
+      sleep 30
+      continue
     fi
+    tries=0
     start || true
     follow || true
     if [[ -n $dry_run ]]; then

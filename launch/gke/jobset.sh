@@ -12,7 +12,8 @@
 #   --dry_run            says what it would do, with the whole JobSet
 #
 # The JobSet is jobset_tpu.yaml or jobset_gpu.yaml with these values. A run that is preempted goes on
-# by itself; `kubectl delete jobset NAME` ends it, and the node pool costs until it is scaled down.
+# by itself. `kubectl delete jobset NAME` ends it, and makes room for the same command again after an
+# error; the node pool costs until it is scaled down.
 # Needs docker, kubectl with the cluster's credentials, and JobSet in the cluster (README.md).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -90,10 +91,10 @@ if [[ -n $build ]]; then
   run docker push "$image"
 fi
 if [[ -n $dry_run ]]; then
-  say "kubectl apply --filename - with:"
+  say "kubectl create --filename - with:"
   filled
 else
-  filled | kubectl apply --filename -
+  filled | kubectl create --filename -
 fi
 say "its log:  kubectl logs --follow --selector=jobset.sigs.k8s.io/jobset-name=$name"
 say "ends it:  kubectl delete jobset $name"

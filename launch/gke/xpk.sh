@@ -25,13 +25,16 @@ need_options cluster zone name topology image
 need_flags config workdir
 read_topology "$topology"
 mount_buckets
+# By its shape, v5litepod-4x4: several shapes have the same number of chips.
+type=$(accelerator_type)
+type=${type%-*}-$shape
 
 if [[ -n $build ]]; then
   run docker build --file launch/gke/Dockerfile --build-arg ACCELERATOR=tpu --tag "$image" .
   run docker push "$image"
 fi
 run xpk workload create "--cluster=$cluster" "--zone=$zone" ${project:+"--project=$project"} \
-  "--workload=$name" "--tpu-type=$(accelerator_type)" "--num-slices=${slices:-1}" \
+  "--workload=$name" "--tpu-type=$type" "--num-slices=${slices:-1}" \
   "--docker-image=$image" "--command=python -m mmkd_jax.train $(quoted "${flags[@]}")" \
   --max-restarts=100 --restart-on-exit-codes=75 --termination-grace-period-seconds=120
 say "its log:  kubectl logs --follow --selector=jobset.sigs.k8s.io/jobset-name=$name"

@@ -1,6 +1,7 @@
 """The plan of a run: whether it fits, how long it takes, and what the chips send one another."""
 
 import dataclasses
+import logging
 import re
 import time
 from typing import Any
@@ -17,6 +18,7 @@ from mmkd_jax.planning._topology import Topology, devices_of
 from mmkd_jax.planning._traffic import traffic
 from mmkd_jax.runs import RUNS
 
+_LOG = logging.getLogger(__name__)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # What the compiler says when it gives up: of all that a step takes, or of what lives within it.
 _TOO_MUCH = re.compile(r"(Used |HLO temporaries \()([\d.]+)([KMGT]?)\b")
@@ -152,6 +154,11 @@ def plan(settings: Any, topology: Topology) -> Plan:
         "flops": shapes.method.flops(_full(shapes.batch)),
         "total_steps": None if getattr(settings, "epochs", 0) else settings.total_steps,
     }
+    _LOG.info(
+        "compiling a step for %d chips of %s: seconds for small models, minutes for large ones",
+        topology.chips,
+        topology.kind,
+    )
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:

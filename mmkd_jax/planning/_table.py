@@ -21,13 +21,13 @@ def _memory(plan: Plan) -> list[tuple[str, str]]:
         ("examples a step", f"{plan.batch_size:,}"),
         (
             "memory a chip",
-            f"{_gib(plan.hbm_bytes)} of {_gib(topology.tpu.hbm)}, {share:.0%}: "
+            f"{_size(plan.hbm_bytes)} of {_size(topology.tpu.hbm)}, {share:.0%}: "
             f"{'fits' if plan.fits else 'DOES NOT FIT'}",
         ),
-        ("  state", _gib(plan.state_bytes)),
+        ("  state", _size(plan.state_bytes)),
     ]
     if plan.memory:
-        lines.append(("  temporaries", _gib(plan.memory.temporaries)))
+        lines.append(("  temporaries", _size(plan.memory.temporaries)))
     return [*lines, ("compiled in", f"{plan.compile_seconds:.0f} s")]
 
 
@@ -35,22 +35,33 @@ def _speed(plan: Plan) -> list[tuple[str, str]]:
     if plan.seconds is None or plan.exchanges is None:
         return []
     seconds = plan.seconds
-    sent = [(f"  {kind}", _gib(size)) for kind, size in by_kind(plan.exchanges).items()]
+    sent = [(f"  {kind}", _size(size)) for kind, size in by_kind(plan.exchanges).items()]
     return [
         ("operations a step", f"{plan.flops:.3e}, by formula"),
         ("exchanged, a chip", f"{plan.of_vectors:.1%} of it to compare sentences"),
         *sent,
-        ("a step at best", f"{1e3 * seconds.step:.1f} ms"),
-        ("  products", f"{1e3 * seconds.products:.1f} ms"),
-        ("  memory", f"{1e3 * seconds.memory:.1f} ms"),
-        ("  links", f"{1e3 * seconds.links:.1f} ms"),
-        ("  network", f"{1e3 * seconds.network:.1f} ms"),
+        ("a step at best", _time(seconds.step)),
+        ("  products", _time(seconds.products)),
+        ("  memory", _time(seconds.memory)),
+        ("  links", _time(seconds.links)),
+        ("  network", _time(seconds.network)),
         ("MFU at best", f"{plan.mfu:.1%}"),
         ("examples a second", f"{plan.batch_size / seconds.step:,.0f}"),
-        ("the whole run", f"{plan.hours:,.1f} h" if plan.hours else "as long as its data are"),
+        ("the whole run", _time(3600 * plan.hours) if plan.hours else "as long as its data are"),
         ("  where a step is", STATED),
     ]
 
 
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.2f} GiB"
+def _size(size: float | int) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.2f} GiB"
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{1e6 * seconds:,.1f} µs"

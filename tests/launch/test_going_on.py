@@ -41,16 +41,26 @@ def test_slurm_wants_to_be_submitted_from_the_checkout(tmp_path):
 
 
 # A cloud with one TPU. `story` has a line for each time that training ends: its exit code, or
-# "preempted" where the TPU is taken away; a connection that breaks has no answer once.
+# "preempted" where the TPU is taken away; a connection that breaks has no answer once. `states` has
+# a line for each time that its state is asked for, until it is what it is; "silence" is no answer.
 CLOUD = """
 cd "$(dirname "$0")"
 case "$4" in
   create) echo ACTIVE >state ;;
-  describe) [[ -e state ]] && cat state ;;
-  delete) rm state ;;
+  list)
+    if [[ -s states ]]; then
+      now=$(head -n 1 states); sed -i 1d states
+      [[ $now != silence ]] || exit 1
+      echo "$now"
+    elif [[ -e state ]]; then cat state; fi ;;
+  describe) echo "no quota" ;;
+  delete) rm -f state is_set_up ;;
   ssh)
     [[ $(cat state) == ACTIVE ]] || exit 1
     case "$*" in
+      *"echo missing"*) [[ ! -e unreachable ]] || { rm unreachable; exit 1; }
+        [[ -e is_set_up ]] || echo missing ;;
+      *"uv venv"*) [[ ! -e no_network ]] || exit 1; touch is_set_up ;;
       *tail*) head -n 1 story >now; sed -i 1d story
         if [[ $(cat now) == preempted ]]; then echo SUSPENDED >state; fi ;;
       *"cat ~/mmkd_jax/exit_code"*) grep -v broken now ;;
@@ -60,12 +70,13 @@ esac
 FLAGS = ("--name=n", "--zone=z", "--topology=v5e:4x4", "--config=c", "--workdir=gs://b/w")
 
 
-def train(tmp_path, *story: str, there: bool = False, arguments=()):
-    """Trains in the cloud; what was done, in words."""
+def train(tmp_path, *story: str, there: bool = False, states=(), also=(), arguments=()):
+    """Trains in the cloud; what was done, in words. `also` are further files of the cloud's."""
     programs = imitate(tmp_path / "programs", gcloud=CLOUD, sleep="")
-    (programs / "story").write_text("".join(f"{line}\n" for line in story))
-    if there:
-        (programs / "state").write_text("ACTIVE\n")
+    for name, lines in (("story", story), ("states", states)):
+        (programs / name).write_text("".join(f"{line}\n" for line in lines))
+    for name in (*also, *(("is_set_up", "state") if there else ())):
+        (programs / name).write_text("ACTIVE\n")
     done = launch("tpu_vm.sh", *FLAGS, *arguments, programs=programs)
     words = []
     for call in calls(programs):
@@ -111,3 +122,33 @@ def test_what_is_to_be_kept_is_kept(tmp_path):
     assert done.returncode == 0, done.stderr
     assert words == ["create", "setup", "start", "follow"]
     assert "is kept, and costs" in done.stdout
+
+
+def test_a_moment_without_an_answer_loses_nothing(tmp_path):
+    """Nothing is deleted, and nothing is installed where training goes on."""
+    states = ("ACTIVE", "silence", "silence", "PROVISIONING")
+    done, words = train(tmp_path, "0", there=True, states=states, also=("unreachable",))
+    assert done.returncode == 0, done.stderr
+    assert words == ["start", "follow", "delete"]
+    assert "n is out of reach" in done.stdout
+
+
+def test_without_gcloud_nothing_is_begun(tmp_path):
+    done, words = train(tmp_path, states=("silence",))
+    assert done.returncode == 1
+    assert "gcloud does not answer" in done.stderr
+    assert words == []
+
+
+def test_why_a_tpu_could_not_be_had(tmp_path):
+    done, words = train(tmp_path, "0", states=("", "", "FAILED"))
+    assert done.returncode == 0, done.stderr
+    assert "no quota" in done.stdout
+    assert words == ["create", "delete", "create", "setup", "start", "follow", "delete"]
+
+
+def test_what_cannot_be_set_up_is_given_back(tmp_path):
+    done, words = train(tmp_path, also=("no_network",))
+    assert done.returncode == 1
+    assert "could not be set up" in done.stderr
+    assert words == ["create", *["setup"] * 3, "delete"]

@@ -1,16 +1,12 @@
 """What is read off a compiled program, of eight virtual devices, is what was sent."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from mmkd_jax.planning._collectives import Exchange, _group, by_kind, exchanges
 from mmkd_jax.planning._hlo import Instruction, arrays, read_program
-from mmkd_jax.planning._traffic import traffic
 
 DEVICES = 8
 ROWS, COLUMNS = 4, 16  # of a shard
@@ -154,38 +150,3 @@ def test_types():
 def test_no_program():
     with pytest.raises(ValueError, match="ENTRY"):
         read_program("nothing")
-
-
-# --- Traffic ------------------------------------------------------------------------------------
-
-
-def moved(function, *arguments) -> float:
-    return traffic(read_program(jax.jit(function).lower(*arguments).compile().as_text()))
-
-
-def test_a_sum_reads_two_and_writes_one():
-    x = jnp.ones((256, 256))
-    assert moved(lambda x, y: x + y, x, x) == 3 * x.nbytes
-
-
-def test_a_slice_is_what_is_read_of_a_table():
-    table = jnp.ones((1000, 64))
-
-    def chunk(table, start):
-        return 2 * jax.lax.dynamic_slice_in_dim(table, start, 10)
-
-    read = moved(chunk, table, 3)
-    assert 2 * 10 * 64 * 4 <= read < 3 * 10 * 64 * 4
-
-
-def test_what_loops_move_counts_each_time():
-    table = jnp.ones((1000, 64))
-
-    def add(table, x):
-        return jax.lax.fori_loop(0, 100, partial(step, table), x)
-
-    def step(table, number, x):
-        return x + jnp.sin(jax.lax.dynamic_slice_in_dim(table, 10 * number, 10))
-
-    once = 10 * 64 * 4
-    assert 100 * 3 * once <= moved(add, table, np.ones((10, 64), np.float32)) < 100 * 5 * once
