@@ -13,7 +13,8 @@ comment is one: a line that begins with # and is not in columns as words are. Al
 Each line has "words", "tags", "probabilities" (of each tag by itself, over all tag sequences),
 "probability" (of all tags together), "spans" with "start", "end" (words), "type", "text" and
 "probability" (that exactly this span is there); for text also "places", where each word stands in
-its line; and with ``--k_best`` as "guesses" the best tag sequences with their probabilities.
+its line; with ``--k_best`` as "guesses" the best tag sequences with their probabilities; and with
+``--marginals`` as "marginals", for each word, the probability of every tag.
 """
 
 import itertools
@@ -34,6 +35,7 @@ _FORMAT = flags.DEFINE_enum(
 )
 _WORD = flags.DEFINE_integer("word", 0, "The column of the words, from 0; from the end if below 0.")
 _K_BEST = flags.DEFINE_integer("k_best", 0, "How many of the best tag sequences to write.")
+_MARGINALS = flags.DEFINE_bool("marginals", False, "Whether to write every tag's probability.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Sentences that are read at once.")
 
 _AT_ONCE = 1024  # sentences that are sorted by length
@@ -47,6 +49,7 @@ def predict(
     word: int = 0,
     k_best: int = 0,
     batch_size: int = 64,
+    marginals: bool = False,
 ) -> int:
     """Writes what a tagger says of each sentence; returns the exit code."""
     from mmkd_jax import inference
@@ -55,7 +58,12 @@ def predict(
     sentences = sentences_of(lines, form, word)
     while some := list(itertools.islice(sentences, _AT_ONCE)):
         for tagging in tagger(some, k_best, batch_size):
-            out.write(json.dumps(_plain(tagging, k_best), ensure_ascii=False) + "\n")
+            plain = _plain(tagging, k_best)
+            if marginals:
+                names = tagger.config.tags.names
+                rows = tagging.marginals.tolist()
+                plain["marginals"] = [dict(zip(names, row, strict=True)) for row in rows]
+            out.write(json.dumps(plain, ensure_ascii=False) + "\n")
         out.flush()
     return 0
 
@@ -89,6 +97,7 @@ def main() -> int:
                 _WORD.value,
                 _K_BEST.value,
                 _BATCH_SIZE.value,
+                _MARGINALS.value,
             )
         except BrokenPipeError:
             # Who reads, such as `head`, has had enough. Python would complain as it flushes.

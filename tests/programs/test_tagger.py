@@ -144,12 +144,15 @@ def predicted(model: Path, text: str, *arguments: str) -> list[dict]:
 
 def test_predictions_come_in_order_from_text_and_from_columns(tagger):
     texts = ["Marie Curie was born in Warsaw.", "", "弗里达·卡罗出生于墨西哥。"]
-    found = predicted(tagger / "student", "\n".join(texts), "--k_best=2")
+    found = predicted(tagger / "student", "\n".join(texts), "--k_best=2", "--marginals")
     loaded = inference.load_tagger(tagger / "student")(texts, k_best=2)
     assert len(found) == 3
     for line, tagging in zip(found, loaded, strict=True):
         assert tuple(line["words"]) == tagging.words and tuple(line["tags"]) == tagging.tags
         assert line["probabilities"] == pytest.approx(list(tagging.probabilities), rel=1e-3)
+        pairs = zip(line["tags"], line["marginals"], strict=True)
+        assert [of_word[tag] for tag, of_word in pairs] == line["probabilities"]
+        assert all(sum(of_word.values()) == pytest.approx(1) for of_word in line["marginals"])
         assert [span["text"] for span in line["spans"]] == [span.text for span in tagging.spans]
         assert len(line["guesses"]) == (2 if tagging.words else 1)
     rows = [words for words, _ in sample.tagged("de", "test")]
