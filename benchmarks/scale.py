@@ -1,6 +1,7 @@
 """Measures what a step of MMKD costs as batch, length and devices grow, and where its time goes.
 
-    python benchmarks/scale.py          # about 10 minutes on 2 cores
+    export GLIBC_TUNABLES=glibc.malloc.hugetlb=1  # as launch/local.sh does, on a CPU
+    python benchmarks/scale.py          # about 5 minutes on 2 cores
     python benchmarks/scale.py --quick  # a tiny model; prints, writes nothing
 
 On a CPU the devices are virtual: they share the cores, so that what they show is what splitting a
@@ -9,7 +10,9 @@ step costs by itself. A whole run writes `results/scale.json` and its section of
 
 import argparse
 import functools
+import gc
 import os
+from collections.abc import Iterable
 
 os.environ["XLA_FLAGS"] = (
     f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
@@ -38,8 +41,10 @@ INTRO = f"""\
 MMKD with all levels: {SIZES["layers"]} layers of width {SIZES["width"]}, vocabularies as large as
 those of BERT and multilingual BERT, float32, pairs of the sample corpus in rows of one length.
 *{EVEN}*: the first line's figure, times what has grown; a ratio above 1 means that larger costs
-less by the pair. Devices are virtual and share the cores, so there one would hope for 1. Kinds of
-operations are those that XLA reports; a fusion is named after its last part."""
+less by the pair. Devices are virtual and share the cores, so there one would hope for 1; but each
+has all parameters, adds up their gradients with the others and makes Adam's step for itself. Huge
+pages were asked for ({os.environ.get("GLIBC_TUNABLES", "no: without, large steps cost far more")}).
+Kinds of operations are those that XLA reports; a fusion is named after its last part."""
 
 PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy"]
 
@@ -72,9 +77,14 @@ def step_call(sizes: dict, batch: data.PairBatch, devices: int = 1):
     return functools.partial(ours.step, there)
 
 
-def rows_by(metric: str, calls: dict[int, object], grows: bool, seconds: float) -> list[Row]:
-    warm = {size: warm_up(call, compiles=True)[0] for size, call in calls.items()}
-    found = medians(warm, seconds)
+def rows_by(metric: str, sizes: Iterable[int], call_of, grows: bool, seconds: float) -> list[Row]:
+    """One size after the other: steps that take turns take each other's memory, which costs."""
+    found = {}
+    for size in sizes:
+        warm = warm_up(call_of(size), compiles=True)[0]
+        found[size] = medians({size: warm}, seconds)[size]
+        del warm
+        gc.collect()
     first = min(found)
     rows = []
     for size, taken in found.items():
@@ -96,17 +106,14 @@ def measure(report: Report, quick: bool) -> None:
     batches, lengths, devices = (
         (values[:2] if quick else values) for values in (BATCHES, LENGTHS, DEVICES)
     )
-    calls = {count: step_call(sizes, pairs_of(count)) for count in batches}
-    report.add(*rows_by(BY_BATCH, calls, True, seconds))
-    report.show(BY_BATCH)
-    calls = {length: step_call(sizes, pairs_of(BATCH, length)) for length in lengths}
-    report.add(*rows_by(BY_LENGTH, calls, True, seconds))
-    report.show(BY_LENGTH)
-    batch = pairs_of(BATCH)
-    calls = {count: step_call(sizes, batch, count) for count in devices}
-    report.add(*rows_by(BY_DEVICES, calls, False, seconds))
-    report.show(BY_DEVICES)
-    report.add(*profile_rows(calls[1]))
+    for metric, values, call_of, grows in (
+        (BY_BATCH, batches, lambda count: step_call(sizes, pairs_of(count)), True),
+        (BY_LENGTH, lengths, lambda length: step_call(sizes, pairs_of(BATCH, length)), True),
+        (BY_DEVICES, devices, lambda count: step_call(sizes, pairs_of(BATCH), count), False),
+    ):
+        report.add(*rows_by(metric, values, call_of, grows, seconds))
+        report.show(metric)
+    report.add(*profile_rows(step_call(sizes, pairs_of(BATCH))))
     report.show(PROFILE)
 
 

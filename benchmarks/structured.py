@@ -2,7 +2,8 @@
 
     python benchmarks/structured.py --task=pos --setting=paper           # about 45 minutes, 2 cores
     python benchmarks/structured.py --task=pos --setting=low_resource
-    python benchmarks/structured.py --task=ner --setting=paper
+    python benchmarks/structured.py --task=ner --setting=joint           # a multilingual teacher
+    python benchmarks/structured.py --task=ner --setting=joint_low_resource
     python benchmarks/structured.py --task=absa --setting=paper          # one language: a check
     python benchmarks/structured.py --task=pos --setting=paper --report  # writes what there is
 
@@ -150,6 +151,14 @@ SETTINGS = {
         PAPER,
         joint=True,
         about="All labels; one large teacher learned all languages.",
+    ),
+    "joint_low_resource": Setting(
+        "low-resource, with one multilingual teacher",
+        LOW,
+        labelled=0.25,
+        joint=True,
+        about="The student has a quarter of the labels; one large teacher learned all languages "
+        "with all labels. The rest is raw text for the student.",
     ),
     "little_raw": Setting(
         "little text",

@@ -107,7 +107,7 @@ def soft_rows(experiment) -> list[str]:
 
 
 def verdict(experiment) -> str:
-    """Whether the floor is reached, and soft targets beat hard ones, in words."""
+    """Whether teachers know more, the floor is reached, and soft beats hard, in words."""
     found, learned = runs_of(experiment), list(experiment.corpus.test)
 
     def gains(over: str, names: list[str]) -> dict[str, Gain]:
@@ -115,6 +115,15 @@ def verdict(experiment) -> str:
         return {name: each for name, each in some.items() if each}
 
     said = []
+    sides = [
+        list(each.values()) for each in (teachers_of(experiment), found.get("CRF baseline", {}))
+    ]
+    if all(sides):
+        theirs, ours = (statistics.mean(macro(run, learned) for run in runs) for runs in sides)
+        said.append(
+            f"Teachers {'beat' if theirs > ours else 'do not beat'} the baseline student: "
+            f"{theirs:.2f} against {ours:.2f}."
+        )
     floor = experiment.setting.floor
     main = gains("CRF baseline", [n for n in ("posterior", "exact KL") if n in found])
     if floor is not None and experiment.task == "pos" and main:

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import traceback
@@ -22,6 +23,11 @@ from mmkd_jax.training._agreement import all_or_none
 from mmkd_jax.training._differences import differences
 
 _OURS = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+# How collectives, on CPUs, GPUs and TPUs, say that somebody does not answer.
+_SILENCE = re.compile("gloo|nccl|connection|coordination|unavailable|deadline|heartbeat", re.I)
+_LOST = """\
+Another process of this run has ended, or cannot be reached; what it has printed says why. Start all
+of them again as before: the run goes on from its newest checkpoint"""
 _FAREWELL = 10.0  # seconds: so long, a process that fails waits for others that fail with it
 
 
@@ -201,6 +207,8 @@ def _leave(error: BaseException) -> None:
             print(error.code, file=sys.stderr)
     else:
         traceback.print_exception(error)
+        if isinstance(error, jax.errors.JaxRuntimeError) and _SILENCE.search(str(error)):
+            print(_LOST, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     # If all fail alike, each gets to say why before the first one, whom all depend on, is gone.
