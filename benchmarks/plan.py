@@ -3,7 +3,7 @@
     python benchmarks/plan.py
     python benchmarks/plan.py --shapes=4x4,16x16    # some of them
 
-needs the extra "plan", no TPU, and about nine minutes of processor time a slice. Checks that the
+needs the extra "plan", no TPU, and 6 to 15 minutes of one core a slice. Checks that the
 step fits, and that memory and what a chip exchanges, but for the sentence vectors, are the same on
 16 and on 256 chips (within 5 %). Each plan is a process of its own (`python -m mmkd_jax.plan`), one
 after the other. What one has said is kept in runs/plans until all have been written down: the same
@@ -38,6 +38,8 @@ rows of 128 subwords without padding) compiled for slices of v5e, {EACH} pairs a
 run it. *Exchanged* is the size of the arrays that collectives are about, sentence vectors left out.
 The gradient of the student's word table (0.34 GiB) is among it twice: as that of the lookups, and,
 chunk by chunk in a loop, as that of the masked tokens' predictions, which XLA does not add first.
+On 16 chips XLA chooses to gather the sentence vectors forty times, in blocks, and holds 2 GiB more;
+on 64 and 256 chips the memory is the same to the byte.
 The "peer" is what a chip has, or the plan for 16 chips. Times are a roofline's: {{roofline}}."""
 
 
