@@ -45,7 +45,7 @@ _TREEBANKS = {
 }
 _EPOCH = 180  # steps, about
 # 14 epochs each: with more, teachers are sure of all they have learned from, and have less to tell.
-_TEACHERS_STEPS = {"af": 800, "mr": 70, "te": 120, "vi": 480, "wo": 540}
+_TEACHERS_STEPS = {"af": 1_000, "mr": 110, "te": 210, "vi": 560, "wo": 730}
 
 
 def get_config(arg: str = ""):
