@@ -44,8 +44,6 @@ _TREEBANKS = {
     "wo": "wo_wtb",
 }
 _EPOCH = 180  # steps, about
-# 14 epochs each: with more, teachers are sure of all they have learned from, and have less to tell.
-_TEACHERS_STEPS = {"af": 1_000, "mr": 110, "te": 210, "vi": 560, "wo": 730}
 
 
 def get_config(arg: str = ""):
@@ -55,7 +53,7 @@ def get_config(arg: str = ""):
     config.task = "pos"
     config.objective = "token" if "softmax" in chosen else "kl"
     config.total_steps, config.batch_size = 30 * _EPOCH, 640
-    config.recipe.batch_size = 640
+    config.recipe.total_steps, config.recipe.batch_size = 1_000, 640
     config.structured.per = "token"
     for run, width, word_width, filters in ((config, 64, 32, 32), (config.recipe, 128, 64, 48)):
         run.keep_best = False
@@ -100,13 +98,7 @@ def _name_corpora(config, chosen: dict[str, str]) -> None:
             f"raw_{code}": {"reader": "text", "language": code, "path": f"{code}.txt"}
             for code in languages
         }
-    config.teachers = {
-        code: teacher(
-            languages=(code,),
-            recipe={} if is_short else {"total_steps": _TEACHERS_STEPS[code]},
-        )
-        for code in languages
-    }
+    config.teachers = {code: teacher(languages=(code,)) for code in languages}
 
 
 def _treebank(code: str, part: str) -> dict:
