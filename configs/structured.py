@@ -28,8 +28,10 @@ After a colon, with commas between them:
     sweep           one table over objectives, K, T and λ
     runlocal        a few steps on the sample corpus
 
-Time: `:runlocal` takes a minute. The whole run was not made with this file yet;
-benchmarks/structured.py, whose taggers are these, has results in RESULTS.md.
+Time: nine minutes on two busy cores; `:runlocal` takes one. Result of one seed, accuracy: teachers
+89.43, baseline 88.95, student 88.90; on the three large test sets (af, vi, wo) baseline 90.41,
+student 90.58. Test sets of mr and te are small: over seven seeds, benchmarks/structured.py has a gain
+of 0.41 ± 0.13 for taggers of this size (RESULTS.md).
 """
 
 import re
