@@ -30,8 +30,8 @@ After a colon, with commas between them:
 
 Time: nine minutes on two busy cores; `:runlocal` takes one. Result of one seed, accuracy: teachers
 89.43, baseline 88.95, student 88.90; on the three large test sets (af, vi, wo) baseline 90.41,
-student 90.58. Test sets of mr and te are small: over seven seeds, benchmarks/structured.py has a gain
-of 0.41 ± 0.13 for taggers of this size (RESULTS.md).
+student 90.58. Test sets of mr and te are small: over seven seeds, benchmarks/structured.py has a
+gain of 0.41 ± 0.13 for taggers of this size (RESULTS.md).
 """
 
 import re
