@@ -23,8 +23,13 @@ from mmkd_jax.training._agreement import all_or_none
 from mmkd_jax.training._differences import differences
 
 _OURS = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-# How collectives, on CPUs, GPUs and TPUs, say that somebody does not answer.
-_SILENCE = re.compile("gloo|nccl|connection|coordination|unavailable|deadline|heartbeat", re.I)
+# How collectives, on CPUs, GPUs and TPUs, say that somebody does not answer: in errors of several
+# types, which all begin with a status.
+_SILENCE = re.compile(
+    "(?=[A-Z_]+: ).*"
+    "(?i:gloo|nccl|connection|peer|coordination|barrier|unavailable|deadline|heartbeat)",
+    re.S,
+)
 _LOST = """\
 Another process of this run has ended, or cannot be reached; what it has printed says why. Start all
 of them again as before: the run goes on from its newest checkpoint"""
@@ -207,7 +212,7 @@ def _leave(error: BaseException) -> None:
             print(error.code, file=sys.stderr)
     else:
         traceback.print_exception(error)
-        if isinstance(error, jax.errors.JaxRuntimeError) and _SILENCE.search(str(error)):
+        if _SILENCE.match(str(error)):
             print(_LOST, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
