@@ -53,3 +53,11 @@ def teacher() -> SubwordTokenizer:
 def prepared(max_length: int = 64) -> Prepared:
     """The pairs of `sources`, in memory."""
     return tokenize_pairs(sources(), teacher(), student(), max_length)
+
+
+def tagged(sentences) -> list[str]:
+    """The sentences as ``word/tag word/tag``."""
+    return [
+        " ".join(f"{word}/{tag}" for word, tag in zip(each.words, each.tags, strict=True))
+        for each in sentences
+    ]
